@@ -1,3 +1,14 @@
 //! versync mirrors local directories of 3D source files into 3dverse folders, and keeps them so.
 
+pub mod config;
+pub mod ledger;
+pub mod disk;
+pub mod cloud;
 pub mod emulator;
+pub mod ambient;
+pub mod verdict;
+pub mod mapping;
+pub mod patience;
+pub mod file;
+pub mod timestamp;
+pub mod id;

@@ -1,0 +1,1 @@
+//! The door to the 3dverse Asset API.

@@ -1,0 +1,135 @@
+//! A mapping: one local root directory tied to one 3dverse folder, with what it admits and how it treats what changes.
+//!
+//! `config` makes mappings; the rules and the flows read them. Nothing here touches the disk.
+
+pub mod filter;
+pub mod format;
+pub mod junk;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::file::{Key, MappingName, RelPath};
+use crate::id::FolderId;
+
+pub use filter::{Admission, Filter, Ignored};
+
+/// One local root directory tied to one 3dverse folder.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// Its name, unique in the configuration.
+    pub name: MappingName,
+    /// The local root: absolute, as the configuration gives it.
+    pub root: PathBuf,
+    /// The remote folder.
+    pub folder: FolderId,
+    /// How directories below the root appear remotely.
+    pub layout: Layout,
+    /// What it admits.
+    pub filter: Filter,
+    /// How it treats what it admits.
+    pub policy: Policy,
+}
+
+impl Mapping {
+    /// The key of the bundle whose lead is `path`.
+    #[must_use]
+    pub fn key(&self, path: RelPath) -> Key {
+        Key::new(self.name.clone(), path)
+    }
+
+    /// The path below the root that `absolute` names, if it names one: a plain comparison of components.
+    #[must_use]
+    pub fn relative(&self, absolute: &Path) -> Option<RelPath> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let below = absolute.strip_prefix(&self.root).ok()?;
+        RelPath::from_bytes(below.as_os_str().as_bytes()).ok()
+    }
+
+    /// The directory whose remote folder takes the bundle of `lead`.
+    #[must_use]
+    pub fn shelf_of(&self, lead: &RelPath) -> RelPath {
+        match self.layout {
+            Layout::Mirror => lead.parent(),
+            Layout::Flat => RelPath::root(),
+        }
+    }
+}
+
+/// How directories below the root appear remotely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Each directory that holds a lead is a subfolder of the same name.
+    #[default]
+    Mirror,
+    /// Everything goes into the mapping's folder itself.
+    Flat,
+}
+
+/// How a mapping treats what it admits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a file must stand still after it was closed by its writer before it is read.
+    pub settle: Duration,
+    /// How long it is waited for a file that never rests before that is told.
+    pub settle_max: Duration,
+    /// How long a path must stay away before it counts as gone.
+    pub delete_settle: Duration,
+    /// How often the tree is walked although no event asked for it; jittered by a quarter either way.
+    pub rescan_interval: Duration,
+    /// How changes are noticed.
+    pub watch: Watch,
+    /// Whether links to files are followed.
+    pub symlinks: Symlinks,
+    /// What is done about a remote file of the same name and size when a path is sent for the first time.
+    pub adopt: Adopt,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            settle: Duration::from_secs(2),
+            settle_max: Duration::from_secs(600),
+            delete_settle: Duration::from_secs(60),
+            rescan_interval: Duration::from_secs(3600),
+            watch: Watch::default(),
+            symlinks: Symlinks::default(),
+            adopt: Adopt::default(),
+        }
+    }
+}
+
+/// How many times `settle` a file must have stood still when no close-after-write event vouches for it.
+pub const UNVOUCHED: u32 = 5;
+
+/// How changes are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Watch {
+    /// Events where the file system has them, else by walking.
+    #[default]
+    Auto,
+    /// Events, whatever the file system is.
+    Native,
+    /// Only by walking, every `rescan_interval`.
+    Poll,
+}
+
+/// What becomes of symbolic links below a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Symlinks {
+    /// They are counted and not followed.
+    #[default]
+    Skip,
+}
+
+/// What is done about a remote file of the same name and size when a path is sent for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Adopt {
+    /// It is downloaded and hashed on the way; equal bytes are linked instead of sent.
+    #[default]
+    Verify,
+    /// Its name and size are believed.
+    Trust,
+    /// It is left alone, and the file is sent.
+    Never,
+}
