@@ -6,6 +6,8 @@ pub mod disk;
 pub mod cloud;
 pub mod emulator;
 pub mod ambient;
+pub mod agenda;
+pub mod plan;
 pub mod verdict;
 pub mod mapping;
 pub mod patience;

@@ -171,8 +171,6 @@ pub struct Intent {
     pub parts: Vec<Part>,
     /// Remote files that were visible in that folder under one of these names before: they are not what this attempt sent.
     pub fence: Vec<SourceFileId>,
-    /// How often this version was tried before.
-    pub tries: u32,
 }
 
 /// What is known of an attempt whose answer was lost.

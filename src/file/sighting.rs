@@ -20,19 +20,19 @@ pub enum Sighting {
     Excluded(String),
     /// It is there and not at rest; look again after this time.
     Restless(Duration),
+    /// It has not come to rest within `settle_max`; look again after this time.
+    NeverRests(Duration),
     /// It is there, at rest, and has no bytes.
-    Empty,
+    Empty(Seen),
     /// It is there and cannot be read, or is larger than the mapping allows; the reason, for a person.
     Unreadable(String),
     /// It cannot travel under its name, whatever its bytes are.
     Unfit(String),
-    /// Its stat equals the ledger's trusted row, so its bytes are taken to be those of the row.
-    Same(Seen),
-    /// It was read whole, between two equal stats.
+    /// Its bytes are known: it was read whole between two equal stats, now or when its trusted row was written.
     Whole(Whole),
 }
 
-/// A bundle that was read whole.
+/// A bundle whose bytes are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
     /// What was seen of the lead.

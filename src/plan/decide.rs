@@ -1,0 +1,199 @@
+//! What is to be done about a bundle now, and what must be written down first.
+
+use std::time::Duration;
+
+use super::{Action, Claim, Claimed, Moment, Namesake, Proof, Remote};
+use crate::file::entry::{Aside, AsideState, Conversion, Doubt};
+use crate::file::part::version_of;
+use crate::file::sighting::{Seen, Trust, Whole};
+use crate::file::{Attempt, Entry, Fingerprint, Intent, PartName, Sighting, Version};
+use crate::mapping::{Adopt, Policy};
+
+/// What is to be done about a bundle: the open attempt comes first, then what the disk shows.
+///
+/// `entry` is the ledger's entry with what was just seen already in it.
+#[must_use]
+pub fn decide(
+    entry: &Entry,
+    sighting: &Sighting,
+    policy: &Policy,
+    remote: &Remote,
+    moment: Moment,
+) -> Action {
+    match &entry.attempt {
+        // The process ended between the intent and the answer: a question, not a failure.
+        Attempt::Intended(intent) => Action::LookUp(intent.clone(), interrupted()),
+        Attempt::Ambiguous(intent, doubt) => Action::LookUp(intent.clone(), doubt.clone()),
+        Attempt::Sent(intent, task) => Action::Follow(
+            intent.clone(),
+            Conversion {
+                task: Some(*task),
+                files: Vec::new(),
+                progress: "sent".to_owned(),
+                since: moment.now,
+            },
+        ),
+        Attempt::Converting(intent, conversion) => Action::Follow(intent.clone(), conversion.clone()),
+        Attempt::Idle => by_sighting(entry, sighting, policy, remote, moment),
+    }
+}
+
+/// What must be durable before the action is performed: an upload's intent, and nothing else.
+#[must_use]
+pub fn before(entry: &Entry, action: &Action) -> Option<Entry> {
+    match action {
+        Action::Upload(intent) => {
+            Some(Entry { attempt: Attempt::Intended(intent.clone()), aside: None, ..entry.clone() })
+        }
+        Action::Rest
+        | Action::Forget
+        | Action::Wait(_)
+        | Action::StandAside(..)
+        | Action::Consult
+        | Action::Verify(_)
+        | Action::LookUp(..)
+        | Action::Follow(..) => None,
+    }
+}
+
+/// Whether a stat alone proves that the bytes are those of the row.
+///
+/// The device is left out: it is renumbered by a reboot, and a file below a root whose identity was proven, on the root's own
+/// file system, cannot be on another one.
+#[must_use]
+pub fn is_same_file(row: &Seen, stat: &Fingerprint) -> bool {
+    let Fingerprint { size, mtime, ctime, inode, device: _ } = row.fingerprint;
+    row.trust == Trust::Settled
+        && size == stat.size
+        && mtime == stat.mtime
+        && ctime == stat.ctime
+        && inode == stat.inode
+}
+
+fn by_sighting(
+    entry: &Entry,
+    sighting: &Sighting,
+    policy: &Policy,
+    remote: &Remote,
+    moment: Moment,
+) -> Action {
+    let aside = |state, reason: &str| Aside {
+        state,
+        reason: reason.to_owned(),
+        version: None,
+        // A state that only repeats itself has been so since it began.
+        since: match &entry.aside {
+            Some(standing) if standing.state == state && standing.reason == reason => standing.since,
+            Some(_) | None => moment.now,
+        },
+    };
+    let is_known_remotely = entry.current.is_some() || !entry.copies.is_empty();
+    match sighting {
+        Sighting::Unlooked | Sighting::Unknown(_) => Action::Rest,
+        Sighting::Absent(_) if is_known_remotely => Action::StandAside(
+            aside(AsideState::Deleted, "gone from disk; its remote copy is kept (on_delete = \"keep\")"),
+            None,
+        ),
+        Sighting::Excluded(rule) if is_known_remotely => {
+            Action::StandAside(aside(AsideState::Detached, &format!("{rule}; its remote copy is kept")), None)
+        }
+        Sighting::Absent(_) | Sighting::Excluded(_) => Action::Forget,
+        Sighting::Restless(again) => Action::Wait(*again),
+        Sighting::NeverRests(again) => Action::StandAside(
+            aside(AsideState::Settling, "still being written; it is sent once it rests"),
+            Some(*again),
+        ),
+        Sighting::Empty(_) => Action::StandAside(
+            aside(AsideState::Held, "the file is empty; it is sent once it has bytes"),
+            None,
+        ),
+        Sighting::Unreadable(why) | Sighting::Unfit(why) => {
+            Action::StandAside(aside(AsideState::Blocked, why), None)
+        }
+        Sighting::Whole(whole) => weigh(entry, whole, policy, remote, moment),
+    }
+}
+
+/// The bytes are known: are they the ones that live in the cloud, and if not, may they be sent?
+fn weigh(entry: &Entry, whole: &Whole, policy: &Policy, remote: &Remote, moment: Moment) -> Action {
+    let version = version_of(&whole.parts);
+    if entry.current.as_ref().is_some_and(|current| current.version == version) {
+        return Action::Rest;
+    }
+    if entry.aside.as_ref().is_some_and(|aside| refuses(aside, version)) {
+        return Action::Rest;
+    }
+    let Some(lead) = whole.parts.first() else {
+        return Action::Rest;
+    };
+    match remote {
+        Remote::Unasked => Action::Consult,
+        Remote::Folder(folder, namesakes) => {
+            let candidates = adoptable(entry, policy, namesakes, &lead.name, lead.content.size);
+            match policy.adopt {
+                Adopt::Verify if !candidates.is_empty() => Action::Verify(Claim {
+                    folder: *folder,
+                    lead: lead.clone(),
+                    candidates,
+                    proof: Proof::Download,
+                }),
+                Adopt::Trust if !candidates.is_empty() => Action::Verify(Claim {
+                    folder: *folder,
+                    lead: lead.clone(),
+                    candidates,
+                    proof: Proof::NameAndSize,
+                }),
+                Adopt::Verify | Adopt::Trust | Adopt::Never => Action::Upload(Intent {
+                    id: moment.attempt,
+                    at: moment.now,
+                    version,
+                    folder: *folder,
+                    parts: whole.parts.clone(),
+                    fence: namesakes.iter().map(|namesake| namesake.source_file).collect(),
+                }),
+            }
+        }
+    }
+}
+
+/// Whether this very content was refused before, so that only new content, a new rule or a person changes anything.
+fn refuses(aside: &Aside, version: Version) -> bool {
+    match aside.state {
+        AsideState::Blocked | AsideState::ConversionFailed | AsideState::Suspect | AsideState::Stalled => {
+            aside.version == Some(version)
+        }
+        AsideState::Settling | AsideState::Held | AsideState::Detached | AsideState::Deleted => false,
+    }
+}
+
+/// Remote files that might already hold these bytes: only for a path that was never sent, and only what no row claims.
+fn adoptable(
+    entry: &Entry,
+    policy: &Policy,
+    namesakes: &[Namesake],
+    name: &PartName,
+    size: u64,
+) -> Vec<crate::id::SourceFileId> {
+    let is_first = entry.current.is_none() && entry.copies.is_empty();
+    match policy.adopt {
+        Adopt::Verify | Adopt::Trust if is_first => namesakes
+            .iter()
+            .filter(|it| it.name == *name && it.size == size && it.claim == Claimed::Nobodys)
+            .map(|it| it.source_file)
+            .collect(),
+        Adopt::Verify | Adopt::Trust | Adopt::Never => Vec::new(),
+    }
+}
+
+fn interrupted() -> Doubt {
+    Doubt {
+        absent_since: None,
+        absences: 0,
+        why: "versync was stopped while it was being sent; the cloud is asked whether it arrived".to_owned(),
+    }
+}
+
+/// How long after an attempt began it is asked for again: more rarely the longer it takes.
+pub(super) fn poll_pause(elapsed: Duration, first: Duration, max: Duration) -> Duration {
+    (elapsed / 2).clamp(first, max.max(first))
+}
