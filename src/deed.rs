@@ -1,0 +1,343 @@
+//! Performs an action on the cloud and says what came of it. It decides nothing and writes no entry.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+
+use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadError, UploadTask};
+use crate::delivery::{Desk, Post, blocking};
+use crate::disk;
+use crate::file::entry::{Conversion, RemotePart, Title};
+use crate::file::{ContentHash, Intent, Part, PartName};
+use crate::id::SourceFileId;
+use crate::plan::{Action, Claim, Finding, GaveUp, HowItEnded, Outcome, Proof};
+use crate::verdict::{Blame, Failure};
+
+/// Performs an upload, a look-up or a question for a task; everything else needs no deed.
+pub async fn perform(desk: &Arc<Desk>, post: &Post, action: &Action) -> Outcome {
+    match action {
+        Action::Upload(intent) => upload(desk, post, intent).await,
+        Action::LookUp(intent, _) => look_up(desk, intent).await,
+        Action::Follow(intent, conversion) => follow(desk, intent, conversion).await,
+        Action::Rest
+        | Action::Forget
+        | Action::Wait(_)
+        | Action::StandAside(..)
+        | Action::Consult
+        | Action::Verify(_) => Outcome::Nothing,
+    }
+}
+
+/// Looks for a remote file that already holds a bundle's bytes.
+pub async fn verify(desk: &Arc<Desk>, claim: &Claim) -> Outcome {
+    for candidate in &claim.candidates {
+        let is_equal = match claim.proof {
+            Proof::NameAndSize => Ok(true),
+            Proof::Download => holds(desk, *candidate, claim.lead.content.hash).await,
+        };
+        match is_equal {
+            Ok(true) => {
+                return match remote_part(desk, &claim.lead, *candidate, Title::Linked).await {
+                    Ok(part) => Outcome::Verified(part),
+                    Err(error) => Outcome::Failed(error.into_failure()),
+                };
+            }
+            Ok(false) => {}
+            // It was listed and is gone: no candidate any more.
+            Err(error) if error.status() == Some(404) => {}
+            Err(error) => return Outcome::Failed(error.into_failure()),
+        }
+    }
+    Outcome::NoneVerified
+}
+
+/// Whether a remote file's bytes hash to `hash`; they are hashed as they arrive and not kept.
+async fn holds(desk: &Arc<Desk>, file: SourceFileId, hash: ContentHash) -> Result<bool, cloud::Error> {
+    let mut bytes = desk.client.download(file).await?;
+    let mut hasher = blake3::Hasher::new();
+    while let Some(chunk) = bytes.next().await {
+        hasher.update(&chunk?);
+    }
+    Ok(*hasher.finalize().as_bytes() == hash.0)
+}
+
+async fn upload(desk: &Arc<Desk>, post: &Post, intent: &Intent) -> Outcome {
+    // On the wire the lead goes last: when it is there, everything is.
+    let mut parts = intent.parts.clone();
+    parts.rotate_left(1.min(parts.len()));
+    let bytes = parts.iter().map(|part| part.content.size).sum::<u64>();
+    if let Err(error) = desk.client.tokens().renew_if_shorter_than(estimate(bytes)).await {
+        return Outcome::NotTaken(error.into_failure());
+    }
+    let meter = desk.meter.clone();
+    let taken: disk::Taken = Arc::new(move |bytes| meter.sent(bytes));
+    let (root, wire) = (post.root.clone(), parts);
+    let opened = blocking(move || disk::outgoing(&root, &wire, taken)).await;
+    let (streams, confirmation) = match opened {
+        Ok(outgoing) => outgoing.into_streams(),
+        Err(disk::Error::Gone { .. } | disk::Error::Changed { .. }) => return Outcome::Changed,
+        Err(error) => return Outcome::NotTaken(Failure::new(error.blame(), error.to_string())),
+    };
+    let parcel = Parcel {
+        parts: streams
+            .into_iter()
+            .map(|part| ParcelPart { name: part.name, length: part.length, body: part.bytes })
+            .collect(),
+    };
+    let underway = desk.meter.uploading();
+    let answer = desk.client.upload(intent.folder, parcel).await;
+    drop(underway);
+    match (answer, confirmation.outcome()) {
+        (Ok(receipt), _) => {
+            desk.meter.uploaded();
+            receipt.task.map_or(Outcome::TakenUnnamed, Outcome::Taken)
+        }
+        // The last chunk never left, so the server holds no whole request, whatever else went wrong.
+        (Err(_), disk::Sent::Changed(_)) => Outcome::Changed,
+        (Err(UploadError::NotTaken(error)), disk::Sent::Whole | disk::Sent::Partial { .. }) => {
+            Outcome::NotTaken(refusal(desk, post, intent, error).await)
+        }
+        (Err(UploadError::Unknown(error)), disk::Sent::Whole | disk::Sent::Partial { .. }) => {
+            Outcome::Unanswered(error.into_failure())
+        }
+    }
+}
+
+/// Whose fault a refused upload is: a folder that we made a moment ago may not be known everywhere yet.
+async fn refusal(desk: &Arc<Desk>, post: &Post, intent: &Intent, error: cloud::Error) -> Failure {
+    let status = error.status();
+    let failure = error.into_failure();
+    match (status, intent.parts.first()) {
+        (Some(403 | 404), Some(lead)) => {
+            let dir = post.mapping.shelf_of(&lead.path);
+            if desk.shelf.is_young(&post.mapping.name, &dir).await {
+                // It concerns nobody else, and passes by itself.
+                return Failure::new(Blame::Cloud, failure.what);
+            }
+            failure
+        }
+        _ => failure,
+    }
+}
+
+/// How long an upload may take on a slow line (1 MiB/s), with the least life that a token should have left.
+fn estimate(bytes: u64) -> std::time::Duration {
+    std::time::Duration::from_secs((bytes >> 20).max(30))
+}
+
+/// What became of an attempt whose answer was lost: the folder's upload tasks first, then its source files.
+async fn look_up(desk: &Arc<Desk>, intent: &Intent) -> Outcome {
+    let tasks = match desk.client.upload_tasks(intent.folder, |_| false).await {
+        Ok(tasks) => tasks,
+        // A token that may not read tasks may still list files.
+        Err(error) if matches!(error.status(), Some(403 | 404)) => Vec::new(),
+        Err(error) => return Outcome::Failed(error.into_failure()),
+    };
+    for task in &tasks {
+        match by_task(desk, intent, task).await {
+            Ok(Some(finding)) => return Outcome::Found(finding),
+            Ok(None) => {}
+            Err(failure) => return Outcome::Failed(failure),
+        }
+    }
+    let untold = tasks.iter().find(|task| task.conversions.is_empty() && !task.status.is_final());
+    by_files(desk, intent, untold).await
+}
+
+/// Whether a task is what the attempt became: it names the lead, with a remote file that nobody knew before.
+async fn by_task(desk: &Arc<Desk>, intent: &Intent, task: &UploadTask) -> Result<Option<Finding>, Failure> {
+    let mut files = Vec::new();
+    for part in &intent.parts {
+        let conversion = task.conversions.iter().find(|it| it.source_file_name == part.name.as_str());
+        if let Some(id) = conversion.and_then(|conversion| conversion.source_file)
+            && !intent.fence.contains(&id)
+            && !claimed(desk, id).await?
+            && has_size(desk, id, part.content.size).await?
+        {
+            files.push((part.name.clone(), id));
+        }
+    }
+    let names_the_lead = intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
+    Ok(names_the_lead.then_some(Finding { task: Some(task.id), files, surplus: Vec::new() }))
+}
+
+async fn by_files(desk: &Arc<Desk>, intent: &Intent, untold: Option<&UploadTask>) -> Outcome {
+    let listing = match desk.client.source_files(intent.folder).await {
+        Ok(listing) => listing,
+        Err(error) => return Outcome::Failed(error.into_failure()),
+    };
+    let mut files: Vec<(PartName, SourceFileId)> = Vec::new();
+    let mut surplus = Vec::new();
+    for part in &intent.parts {
+        for file in &listing.items {
+            if file.original_name != part.name.as_str() || intent.fence.contains(&file.id) {
+                continue;
+            }
+            match claimed(desk, file.id).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(failure) => return Outcome::Failed(failure),
+            }
+            let is_first = files.iter().all(|(name, _)| *name != part.name);
+            if file.size == part.content.size && is_first {
+                files.push((part.name.clone(), file.id));
+            } else {
+                surplus.push((part.name.clone(), file.id));
+            }
+        }
+    }
+    let has_lead = intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
+    match (has_lead, untold, listing.complete) {
+        (true, _, _) => Outcome::Found(Finding { task: None, files, surplus }),
+        (false, Some(task), _) => {
+            Outcome::Unclear(format!("upload task {} does not say yet which files it brought", task.id))
+        }
+        (false, None, cloud::Complete::No(why)) => Outcome::Unclear(why),
+        (false, None, cloud::Complete::Yes) => Outcome::NotThere,
+    }
+}
+
+async fn claimed(desk: &Arc<Desk>, id: SourceFileId) -> Result<bool, Failure> {
+    let ledger = desk.ledger.clone();
+    blocking(move || ledger.claimed(id)).await.map_err(|error| Failure::new(Blame::Us, error.to_string()))
+}
+
+async fn has_size(desk: &Arc<Desk>, id: SourceFileId, size: u64) -> Result<bool, Failure> {
+    match desk.client.source_file(id).await {
+        Ok(file) => Ok(file.size == size),
+        Err(error) if error.status() == Some(404) => Ok(false),
+        Err(error) => Err(error.into_failure()),
+    }
+}
+
+/// How far the conversion is; when it has ended, everything that came of it.
+async fn follow(desk: &Arc<Desk>, intent: &Intent, conversion: &Conversion) -> Outcome {
+    let Some(id) = conversion.task else {
+        return gather(desk, intent, conversion).await;
+    };
+    let task = match desk.board.task(intent.folder, id).await {
+        Ok(Some(task)) => task,
+        Ok(None) => return Outcome::TaskGone,
+        // A token that may not read tasks: the files are the only witness.
+        Err(error) if error.status() == Some(403) => return Outcome::TaskGone,
+        Err(error) => return Outcome::Failed(error.into_failure()),
+    };
+    let mut files = conversion.files.clone();
+    for it in &task.conversions {
+        let part = intent.parts.iter().find(|part| part.name.as_str() == it.source_file_name);
+        if let (Some(part), Some(source_file)) = (part, it.source_file)
+            && files.iter().all(|(name, _)| *name != part.name)
+        {
+            files.push((part.name.clone(), source_file));
+        }
+    }
+    let news = Conversion {
+        task: Some(id),
+        files,
+        progress: progress(&task),
+        since: conversion.since,
+    };
+    let failed = task.conversions.iter().find(|it| it.status == TaskStatus::Error);
+    match (&task.status, failed) {
+        (TaskStatus::Rejected, _) => gave_up(HowItEnded::Rejected, &task, None, news),
+        (TaskStatus::Error, failed) => gave_up(HowItEnded::Error, &task, failed, news),
+        (TaskStatus::Success, Some(failed)) => gave_up(HowItEnded::Error, &task, Some(failed), news),
+        (TaskStatus::Success, None) => gather(desk, intent, &news).await,
+        (
+            TaskStatus::Waiting
+            | TaskStatus::Downloading
+            | TaskStatus::Pending
+            | TaskStatus::Converting
+            | TaskStatus::Unknown(_),
+            _,
+        ) => Outcome::Underway(news),
+    }
+}
+
+/// The cloud's words for how far a task is; a change in any of them is progress.
+fn progress(task: &UploadTask) -> String {
+    let done = task.conversions.iter().filter(|it| it.status.is_final()).count();
+    let share = task.progress.map_or_else(String::new, |share| format!(", progress {share}"));
+    format!("{}{share}, {done} of {} conversions done", crate::file::shown(task.status.word()), task.conversions.len())
+}
+
+fn gave_up(how: HowItEnded, task: &UploadTask, failed: Option<&ConversionTask>, news: Conversion) -> Outcome {
+    let of = failed.map_or_else(String::new, |failed| {
+        format!(" of {} ({:?} pipeline)", crate::file::shown(&failed.source_file_name), failed.pipeline)
+    });
+    let what = match how {
+        HowItEnded::Error => format!(
+            "conversion{of} failed in upload task {}; the cloud gives no reason: open the file in its tool, export it anew, or `versync retry`",
+            task.id
+        ),
+        HowItEnded::Rejected => format!(
+            "upload task {} was rejected; the cloud gives no reason: check that the format is supported and the file is not damaged",
+            task.id
+        ),
+    };
+    Outcome::GaveUp(GaveUp { how, what, files: news.files })
+}
+
+/// Everything was converted: the remote file of each part, proven by its size, and what came of it.
+async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome {
+    let mut files = news.files.clone();
+    if intent.parts.iter().any(|part| files.iter().all(|(name, _)| *name != part.name)) {
+        let unknown = Intent {
+            parts: intent
+                .parts
+                .iter()
+                .filter(|part| files.iter().all(|(name, _)| *name != part.name))
+                .cloned()
+                .collect(),
+            ..intent.clone()
+        };
+        match by_files(desk, &unknown, None).await {
+            Outcome::Found(finding) => files.extend(finding.files),
+            Outcome::Failed(failure) => return Outcome::Failed(failure),
+            // Listings lag: a file that was taken in shows up sooner or later.
+            _ => return waits_for("its files to be listed", files, news),
+        }
+    }
+    let mut parts = Vec::new();
+    for part in &intent.parts {
+        let Some((_, id)) = files.iter().find(|(name, _)| *name == part.name) else {
+            return waits_for("its files to be listed", files, news);
+        };
+        match has_size(desk, *id, part.content.size).await {
+            Ok(true) => {}
+            Ok(false) => match desk.client.source_file(*id).await {
+                Ok(file) => {
+                    let what = format!(
+                        "the cloud holds {} bytes of {} and {} were sent; `versync retry` sends it again",
+                        file.size, part.name, part.content.size
+                    );
+                    return Outcome::GaveUp(GaveUp { how: HowItEnded::Rejected, what, files });
+                }
+                Err(_) => return waits_for("its files to be readable", files, news),
+            },
+            Err(failure) => return Outcome::Failed(failure),
+        }
+        match remote_part(desk, part, *id, Title::Owned).await {
+            Ok(part) => parts.push(part),
+            Err(error) if matches!(error.status(), Some(403 | 404)) => {
+                return waits_for("its assets to be readable", files, news);
+            }
+            Err(error) => return Outcome::Failed(error.into_failure()),
+        }
+    }
+    Outcome::Converted(parts)
+}
+
+fn waits_for(what: &str, files: Vec<(PartName, SourceFileId)>, news: &Conversion) -> Outcome {
+    Outcome::Underway(Conversion { files, progress: format!("converted, waiting for {what}"), ..news.clone() })
+}
+
+async fn remote_part(
+    desk: &Arc<Desk>,
+    part: &Part,
+    source_file: SourceFileId,
+    title: Title,
+) -> Result<RemotePart, cloud::Error> {
+    let assets = desk.client.assets_of(source_file).await?;
+    Ok(RemotePart { part: part.clone(), source_file, title, assets })
+}

@@ -1,0 +1,294 @@
+//! One step of one bundle: look, decide, write down, do, learn, write down. The only place where rules and doors meet.
+//!
+//! A step leaves a durable state behind at every seam, so it may be dropped or killed anywhere.
+
+mod look;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::agenda::{Errand, Reach};
+use crate::ambient;
+use crate::board::Board;
+use crate::cloud::Client;
+use crate::deed;
+use crate::disk::Root;
+use crate::file::entry::Entry;
+use crate::file::{Key, MappingName, Sighting, State};
+use crate::ledger::{self, Ledger};
+use crate::mapping::Mapping;
+use crate::meter::Meter;
+use crate::patience::Patience;
+use crate::plan::{self, Action, Moment, Outcome, Remote};
+use crate::shelf::Shelf;
+use crate::verdict::{Blame, Failure, Verdict};
+
+pub use look::Restless;
+
+/// Everything that a step works with. Replaced as a whole by a reload; steps that are out keep theirs.
+#[derive(Debug)]
+pub struct Desk {
+    /// The mappings, by name.
+    pub posts: BTreeMap<MappingName, Arc<Post>>,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The cloud.
+    pub client: Client,
+    /// The remote folders.
+    pub shelf: Shelf,
+    /// The upload tasks.
+    pub board: Board,
+    /// How long is waited for what.
+    pub patience: Patience,
+    /// What has moved.
+    pub meter: Meter,
+    /// Files that were seen and not yet at rest.
+    pub restless: Restless,
+    /// One permit for each upload that may run at once.
+    pub uploads: Arc<Semaphore>,
+    /// Cancelled when long reads are no longer worth finishing.
+    pub cancel: CancellationToken,
+}
+
+/// One mapping and its root.
+#[derive(Debug)]
+pub struct Post {
+    /// The mapping.
+    pub mapping: Mapping,
+    /// Its root.
+    pub root: Root,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Which bundle.
+    pub key: Key,
+    /// How.
+    pub verdict: Verdict,
+    /// Whether the cloud was asked anything.
+    pub reach: Reach,
+    /// Its state before.
+    pub was: State,
+    /// Its state now.
+    pub is: State,
+    /// What the ledger now believes of it; none where the ledger could not be read.
+    pub entry: Option<Arc<Entry>>,
+}
+
+/// What a bundle looks like and what would be done about it, without doing it.
+#[derive(Debug, Clone)]
+pub struct Considered {
+    /// What the ledger believes, with what was just seen.
+    pub entry: Entry,
+    /// What the disk shows.
+    pub sighting: Sighting,
+    /// What would be done next.
+    pub action: Action,
+}
+
+/// Looks at a bundle and decides, asking the cloud nothing. Blocks: call it off the async threads.
+///
+/// # Errors
+/// What the ledger says; what the disk says is in the sighting.
+pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Error> {
+    let stored = desk.ledger.entry(&errand.key)?;
+    let Some(post) = desk.posts.get(&errand.key.mapping) else {
+        return Ok(Considered { entry: stored, sighting: Sighting::Unlooked, action: Action::Rest });
+    };
+    let sighting = look::look(desk, post, &stored, errand)?;
+    let entry = absorb(stored, &sighting);
+    let action = plan::decide(&entry, &sighting, &post.mapping.policy, &Remote::Unasked, moment());
+    Ok(Considered { entry, sighting, action })
+}
+
+/// Takes one step of one bundle.
+pub async fn step(desk: Arc<Desk>, errand: Errand) -> Ended {
+    let key = errand.key.clone();
+    match try_step(&desk, errand).await {
+        Ok(ended) => ended,
+        // Without its ledger the process must not go on: what it did could not be remembered.
+        Err(error) => Ended {
+            key,
+            verdict: Verdict::Failed(Failure::new(Blame::Us, error.to_string())),
+            reach: Reach::Local,
+            was: State::Ready,
+            is: State::Ready,
+            entry: None,
+        },
+    }
+}
+
+async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Error> {
+    let key = errand.key.clone();
+    let Some(post) = desk.posts.get(&key.mapping).cloned() else {
+        return Ok(Ended {
+            key,
+            verdict: Verdict::Done,
+            reach: Reach::Local,
+            was: State::Ready,
+            is: State::Ready,
+            entry: None,
+        });
+    };
+    let (stored, seen) = {
+        let desk = Arc::clone(desk);
+        blocking(move || {
+            let stored = desk.ledger.entry(&errand.key)?;
+            let considered = consider(&desk, &errand)?;
+            Ok((stored, considered))
+        })
+        .await?
+    };
+    let was = stored.state();
+    let Considered { entry, sighting, mut action } = seen;
+    let mut reach = Reach::Local;
+
+    // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
+    // namesakes, once more after they were found to hold other bytes.
+    let mut consulted = None;
+    while let Action::Consult | Action::Verify(_) = action {
+        reach = Reach::Cloud;
+        let outcome = match &action {
+            Action::Verify(claim) => deed::verify(desk, claim).await,
+            _ => match consult(desk, &post, &key, &sighting).await {
+                Ok(remote) => {
+                    let decided = plan::decide(&entry, &sighting, &post.mapping.policy, &remote, moment());
+                    action = decided;
+                    consulted = Some(remote);
+                    continue;
+                }
+                Err(failure) => Outcome::Failed(failure),
+            },
+        };
+        if let (Outcome::NoneVerified, Some(Remote::Folder(folder, namesakes))) = (&outcome, &mut consulted) {
+            for namesake in namesakes {
+                if namesake.claim == plan::Claimed::Nobodys {
+                    namesake.claim = plan::Claimed::Refuted;
+                    desk.shelf.refute(*folder, namesake.source_file).await;
+                }
+            }
+            let remote = consulted.clone().unwrap_or(Remote::Unasked);
+            action = plan::decide(&entry, &sighting, &post.mapping.policy, &remote, moment());
+            continue;
+        }
+        return finish(desk, &key, (stored, was), entry, &action, outcome, reach).await;
+    }
+
+    // The permit comes before the intent: what is written down is about to happen.
+    let permit = match &action {
+        Action::Upload(_) => Some(Arc::clone(&desk.uploads).acquire_owned().await),
+        _ => None,
+    };
+    let entry = match plan::before(&entry, &action) {
+        Some(intended) => put(desk, &key, intended, Some("sending".to_owned())).await?,
+        None => entry,
+    };
+    let outcome = match &action {
+        Action::Upload(_) | Action::LookUp(..) | Action::Follow(..) => {
+            reach = Reach::Cloud;
+            deed::perform(desk, &post, &action).await
+        }
+        Action::Rest
+        | Action::Forget
+        | Action::Wait(_)
+        | Action::StandAside(..)
+        | Action::Consult
+        | Action::Verify(_) => Outcome::Nothing,
+    };
+    drop(permit);
+    finish(desk, &key, (stored, was), entry, &action, outcome, reach).await
+}
+
+/// The last third of a step: what the outcome taught, written down.
+async fn finish(
+    desk: &Arc<Desk>,
+    key: &Key,
+    (stored, was): (Entry, State),
+    entry: Entry,
+    action: &Action,
+    outcome: Outcome,
+    reach: Reach,
+) -> Result<Ended, ledger::Error> {
+    let (mut new, mut verdict) = plan::after(&entry, action, outcome, &desk.patience, ambient::now());
+    if let (Verdict::Done, Some(tick)) = (&verdict, look::read_once_more(&new)) {
+        verdict = Verdict::LookAgain(tick);
+    }
+    let is = new.state();
+    if new != stored || new != entry {
+        let note = (was != is).then(|| note(&new, is));
+        new = put(desk, key, new, note).await?;
+    }
+    Ok(Ended { key: key.clone(), verdict, reach, was, is, entry: Some(Arc::new(new)) })
+}
+
+/// The ledger's entry with what was just seen in it.
+fn absorb(stored: Entry, sighting: &Sighting) -> Entry {
+    match sighting {
+        Sighting::Whole(whole) => Entry { seen: Some(whole.seen), ..stored },
+        Sighting::Empty(seen) => Entry { seen: Some(*seen), ..stored },
+        Sighting::Unlooked
+        | Sighting::Unknown(_)
+        | Sighting::Absent(_)
+        | Sighting::Excluded(_)
+        | Sighting::Restless(_)
+        | Sighting::NeverRests(_)
+        | Sighting::Unreadable(_)
+        | Sighting::Unfit(_) => stored,
+    }
+}
+
+async fn consult(
+    desk: &Arc<Desk>,
+    post: &Post,
+    key: &Key,
+    sighting: &Sighting,
+) -> Result<Remote, Failure> {
+    let names: Vec<_> = match sighting {
+        Sighting::Whole(whole) => whole.parts.iter().map(|part| part.name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    desk.shelf.consult(&post.mapping, &post.mapping.shelf_of(&key.path), &names).await
+}
+
+/// One line of the journal for a change of state.
+fn note(entry: &Entry, is: State) -> String {
+    match (entry.reason(), &entry.current, is) {
+        (Some(reason), _, _) => format!("{is}: {reason}"),
+        (None, Some(current), State::Synced) => format!("synced as source file {}", current.lead.source_file),
+        (None, _, _) => is.to_string(),
+    }
+}
+
+async fn put(
+    desk: &Arc<Desk>,
+    key: &Key,
+    entry: Entry,
+    note: Option<String>,
+) -> Result<Entry, ledger::Error> {
+    let (ledger, key) = (desk.ledger.clone(), key.clone());
+    blocking(move || {
+        ledger.put(&key, &entry, note.as_deref(), ambient::now())?;
+        Ok(entry)
+    })
+    .await
+}
+
+fn moment() -> Moment {
+    Moment { now: ambient::now(), attempt: ambient::attempt_id() }
+}
+
+/// Runs what blocks off the async threads; a panic in it goes on as the panic of the step.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down: nothing after this point will be polled again.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

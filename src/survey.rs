@@ -1,0 +1,267 @@
+//! What is there: the scan joined with the ledger. It hands out the bundles that need a look, and decides nothing about them.
+//!
+//! A directory is compared as a whole first: where its listing hashes to what it hashed to when everything in it was at
+//! rest, no row is touched. Only where it differs are its rows read.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::disk::scan::{self, Complete, Directory, Visit};
+use crate::disk::{self, Root};
+use crate::file::sighting::{RootIdentity, RootProof};
+use crate::file::{Key, RelPath, State};
+use crate::ledger::{self, Digest, Known, Ledger};
+use crate::mapping::Mapping;
+use crate::mapping::filter::IgnoredKind;
+use crate::plan::is_same_file;
+
+/// A bundle that needs a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Its lead is there, with this many bytes, and is not what the ledger knows, or the ledger has something open.
+    There(Key, u64),
+    /// Its lead was known and was not listed.
+    Away(Key),
+}
+
+/// What a survey came to.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// How many files were admitted.
+    pub files: u64,
+    /// How many directories were listed.
+    pub directories: u64,
+    /// What was ignored, by kind.
+    pub ignored: BTreeMap<IgnoredKind, u64>,
+    /// Directories that could not be listed, with the reason; everything below them is unknown.
+    pub troubles: Vec<(RelPath, String)>,
+}
+
+/// Why a survey came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The root cannot be listed.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+    /// The ledger cannot be read or written.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// The root is not the directory that the ledger knows.
+    #[error("failed to recognise the root {root}: another directory lies at its path than before")]
+    AnotherRoot {
+        /// The root's path, escaped for display.
+        root: String,
+        /// What lies there now.
+        found: RootIdentity,
+    },
+}
+
+/// Who is told of what a survey finds. All are called from several threads at once, and may block to slow it down.
+#[derive(Clone, Copy)]
+pub struct Visitor<'a> {
+    /// Told of a directory that is about to be listed, so that a watch can be set first.
+    pub enter: &'a (dyn Fn(&RelPath) + Sync),
+    /// Given a bundle that needs a look.
+    pub found: &'a (dyn Fn(Found) + Sync),
+}
+
+impl std::fmt::Debug for Visitor<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Visitor").finish_non_exhaustive()
+    }
+}
+
+/// How many threads walk a tree.
+const THREADS: usize = 2;
+
+/// How many digests are written in one transaction.
+const DIGESTS_AT_ONCE: usize = 256;
+
+/// Surveys everything in and below `from`. Blocks: call it off the async threads.
+///
+/// # Errors
+/// [`Error::AnotherRoot`] before anything is handed out if the root is not the one the ledger knows; otherwise what disk
+/// and ledger say. Directories that cannot be listed are no error: they are told in the result.
+pub fn survey(
+    ledger: &Ledger,
+    root: &Root,
+    mapping: &Mapping,
+    from: &RelPath,
+    cancel: &CancellationToken,
+    visitor: Visitor<'_>,
+) -> Result<Surveyed, Error> {
+    let pinned = ledger.root(&mapping.name)?;
+    let before = root.identity()?;
+    if pinned.as_ref().is_some_and(|pinned| !pinned.is_same_root(&before)) {
+        return Err(Error::AnotherRoot { root: crate::file::shown(&root.path().to_string_lossy()), found: before });
+    }
+    let join = Join { ledger, mapping, visitor, failed: Mutex::new(None), at_rest: Mutex::new(Vec::new()) };
+    let directory = |directory: Directory| join.take(&directory);
+    let visit = Visit { enter: visitor.enter, directory: &directory };
+    let report = scan::scan(root, mapping, from, THREADS, cancel, visit)?;
+    join.flush()?;
+    if let Some(error) = join.failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        return Err(error.into());
+    }
+    if pinned.is_none() && RootProof::attest(None, &report.before, &report.after).is_some() {
+        ledger.put_root(&mapping.name, &report.before)?;
+    }
+    Ok(Surveyed {
+        files: report.files,
+        directories: report.directories,
+        ignored: report.ignored,
+        troubles: report.troubles,
+    })
+}
+
+struct Join<'a> {
+    ledger: &'a Ledger,
+    mapping: &'a Mapping,
+    visitor: Visitor<'a>,
+    failed: Mutex<Option<ledger::Error>>,
+    at_rest: Mutex<Vec<(RelPath, Digest)>>,
+}
+
+impl Join<'_> {
+    fn take(&self, directory: &Directory) {
+        if let Err(error) = self.try_take(directory) {
+            let mut failed = self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            failed.get_or_insert(error);
+        }
+    }
+
+    fn try_take(&self, directory: &Directory) -> Result<(), ledger::Error> {
+        let name = &self.mapping.name;
+        let digest = digest(directory);
+        if self.ledger.digest(name, &directory.path)? == Some(digest) {
+            return Ok(());
+        }
+        let listing = self.ledger.listing(name, &directory.path)?;
+        let mut is_at_rest = true;
+        let mut known = listing.files.iter().peekable();
+        for (file, fingerprint) in &directory.files {
+            while let Some(gone) = known.next_if(|known| known.name < *file) {
+                is_at_rest &= self.missed(directory, gone);
+            }
+            let row = known.next_if(|known| known.name == *file);
+            let rests = row.is_some_and(|row| {
+                row.seen.is_some_and(|seen| is_same_file(&seen, fingerprint)) && stays(row.state)
+            });
+            if !rests {
+                is_at_rest = false;
+                if let Ok(path) = directory.path.join(file) {
+                    (self.visitor.found)(Found::There(self.mapping.key(path), fingerprint.size));
+                }
+            }
+        }
+        for gone in known {
+            is_at_rest &= self.missed(directory, gone);
+        }
+        for child in &listing.directories {
+            if directory.directories.binary_search(child).is_err() {
+                is_at_rest &= self.missed_below(directory, child)?;
+            }
+        }
+        if is_at_rest && directory.complete == Complete::Yes {
+            self.rest(directory.path.clone(), digest)?;
+        }
+        Ok(())
+    }
+
+    /// A known file was not listed. Whether that means anything is for a closer look to say. Returns whether all is well.
+    fn missed(&self, directory: &Directory, known: &Known) -> bool {
+        if is_told_gone(known.state) {
+            return true;
+        }
+        if directory.complete == Complete::Yes
+            && let Ok(path) = directory.path.join(&known.name)
+        {
+            (self.visitor.found)(Found::Away(self.mapping.key(path)));
+        }
+        false
+    }
+
+    /// A known subdirectory was not listed: everything that is known below it needs a closer look.
+    fn missed_below(&self, directory: &Directory, child: &[u8]) -> Result<bool, ledger::Error> {
+        const PAGE: usize = 500;
+        let Ok(below) = directory.path.join(child) else { return Ok(true) };
+        if directory.complete != Complete::Yes {
+            return Ok(false);
+        }
+        let mut all_told = true;
+        let mut after = None;
+        loop {
+            let page = self.ledger.keys_below(&self.mapping.name, &below, after.as_ref(), PAGE)?;
+            for key in &page {
+                if !is_told_gone(self.ledger.entry(key)?.state()) {
+                    all_told = false;
+                    (self.visitor.found)(Found::Away(key.clone()));
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.path.clone()),
+                Some(_) | None => return Ok(all_told),
+            }
+        }
+    }
+
+    fn rest(&self, path: RelPath, digest: Digest) -> Result<(), ledger::Error> {
+        let full = {
+            let mut at_rest = self.at_rest.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            at_rest.push((path, digest));
+            at_rest.len() >= DIGESTS_AT_ONCE
+        };
+        if full { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&self) -> Result<(), ledger::Error> {
+        let batch = {
+            let mut at_rest = self.at_rest.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            std::mem::take(&mut *at_rest)
+        };
+        if batch.is_empty() { Ok(()) } else { self.ledger.put_digests(&self.mapping.name, &batch) }
+    }
+}
+
+/// Whether a bundle in this state stays in it while its file stays as it is, so that a scan need not bring it up.
+fn stays(state: State) -> bool {
+    match state {
+        State::Synced
+        | State::Converting
+        | State::Uploading
+        | State::Ambiguous
+        | State::ConversionFailed
+        | State::Stalled
+        | State::Suspect
+        | State::Held
+        | State::Ignored => true,
+        // A rule may have changed, or permission was given, or the file came back: a look is cheap.
+        State::Blocked | State::Detached | State::Deleted | State::Settling | State::Ready => false,
+    }
+}
+
+/// Whether the ledger already says that the file is not there, or not ours.
+fn is_told_gone(state: State) -> bool {
+    matches!(state, State::Deleted | State::Detached)
+}
+
+/// What a directory's listing looks like.
+fn digest(directory: &Directory) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for (name, fingerprint) in &directory.files {
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name);
+        hasher.update(&fingerprint.size.to_le_bytes());
+        hasher.update(&fingerprint.mtime.nanos().to_le_bytes());
+        hasher.update(&fingerprint.ctime.nanos().to_le_bytes());
+        hasher.update(&fingerprint.inode.to_le_bytes());
+    }
+    hasher.update(b"/");
+    for name in &directory.directories {
+        hasher.update(&(name.len() as u64).to_le_bytes());
+        hasher.update(name);
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
