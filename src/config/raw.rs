@@ -271,9 +271,12 @@ fn is_inline_secret(key: &str, value: &DeValue<'_>) -> bool {
 /// The text of a configuration file that is as it should be: small, and nobody else's to write.
 pub(super) fn read(path: &Path) -> Result<String, (String, &'static str)> {
     use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
     const LARGEST: u64 = 1 << 20;
     let failed = |error: std::io::Error| (format!("failed to read {}: {error}", path.display()), "");
-    let file = std::fs::File::open(path).map_err(failed)?;
+    // Without waiting: a FIFO that nobody writes would hold us for ever before it could be refused.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     super::place::refuse_stranger(path, &meta)?;
     let mut text = String::new();

@@ -61,8 +61,8 @@ pub(super) fn count(
     if fits.is_none() {
         given.refuse(
             findings,
-            &format!("{number} is out of range"),
-            &format!("{} to {}", range.start(), range.end()),
+            &format!("{} is out of range", told(given, &number.to_string())),
+            &format!("from {} to {}", range.start(), range.end()),
         );
     }
     fits
@@ -80,15 +80,15 @@ pub(super) fn duration(
         return None;
     };
     let Ok(duration) = SpanParser::new().parse_unsigned_duration(text) else {
-        given.refuse(findings, &format!("`{text}` is no duration"), HINT);
+        given.refuse(findings, &format!("{} is no duration", told(given, text)), HINT);
         return None;
     };
     if !range.contains(&duration) {
         let show = |duration: &Duration| SpanPrinter::new().unsigned_duration_to_string(duration);
         given.refuse(
             findings,
-            &format!("`{text}` is out of range"),
-            &format!("{} to {}", show(range.start()), show(range.end())),
+            &format!("{} is out of range", told(given, text)),
+            &format!("from {} to {}", show(range.start()), show(range.end())),
         );
         return None;
     }
@@ -114,15 +114,15 @@ pub(super) fn size(
         },
     };
     let Ok(size) = written.parse::<ByteSize>() else {
-        given.refuse(findings, &format!("`{written}` is no size"), HINT);
+        given.refuse(findings, &format!("{} is no size", told(given, &written)), HINT);
         return None;
     };
     if !range.contains(&size.as_u64()) {
         let show = |bytes: &u64| ByteSize(*bytes).display().iec().to_string();
         given.refuse(
             findings,
-            &format!("`{written}` is out of range"),
-            &format!("{} to {}", show(range.start()), show(range.end())),
+            &format!("{} is out of range", told(given, &written)),
+            &format!("from {} to {}", show(range.start()), show(range.end())),
         );
         return None;
     }
@@ -164,7 +164,7 @@ pub(super) fn word<T: Copy>(
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("one of {allowed}"),
         };
-        given.refuse(findings, &format!("\"{text}\" is not one of its words"), &hint);
+        given.refuse(findings, &format!("{} is not one of its words", told(given, text)), &hint);
     }
     found
 }
@@ -205,8 +205,7 @@ pub(super) fn path(
         Ok(path) => Some(path),
         Err((why, hint)) => {
             // Somebody may have put the secret where its file was wanted.
-            let named = if is_secret(&given.key) { String::new() } else { format!("`{text}` ") };
-            given.refuse(findings, &format!("{named}{why}"), hint);
+            given.refuse(findings, &format!("{} {why}", told(given, &text)), hint);
             None
         }
     }
@@ -285,6 +284,11 @@ pub(super) fn is_loopback(url: &Url) -> bool {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         None => false,
     }
+}
+
+/// A value for a message, unless it may be a secret that was put in the wrong place.
+fn told(given: &Given<'_>, text: &str) -> String {
+    if is_secret(&given.key) { "the value".to_owned() } else { format!("`{text}`") }
 }
 
 /// Whether `path` is `directory` or lies below it, by its components alone.

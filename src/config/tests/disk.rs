@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
 
 use super::*;
 
@@ -164,7 +163,50 @@ fn nothing_of_ours_may_lie_inside_a_root() {
     symlink(machine.at("state"), machine.at("linked")).unwrap();
     machine.configure("", &[("a", "linked")]);
     assert!(machine.refusal().contains("the state directory "));
-    assert!(Path::new("/").is_dir());
+}
+
+#[test]
+fn a_program_that_prints_tokens_must_be_ours_and_out_of_reach() {
+    let machine = Machine::new();
+    let configure = |program: &str| {
+        let text = format!(
+            "state_dir = \"~/state\"\n[auth]\ncommand = [\"~/{program}\"]\n[[mapping]]\nname = \"a\"\n\
+             path = \"~/root\"\nfolder = \"00000000-0000-4000-8000-000000000001\"\n"
+        );
+        machine.write("cfg/versync.toml", &text, 0o600);
+    };
+    machine.write("cfg/login", "", 0o700);
+    configure("cfg/login");
+    assert!(load(&machine.options()).is_ok());
+    machine.chmod("cfg/login", 0o770);
+    assert!(machine.refusal().contains("others may write it"));
+    machine.write("root/login", "", 0o700);
+    configure("root/login");
+    assert!(machine.refusal().contains("the program that prints tokens "));
+    configure("cfg/nowhere");
+    assert!(machine.refusal().contains("failed to find the file of `auth.command`"));
+}
+
+#[test]
+fn a_credential_that_systemd_hands_over_may_show_a_readable_group() {
+    let machine = Machine::new();
+    machine.chmod("cfg/token", 0o440);
+    assert!(machine.refusal().contains("others may read the secret"));
+    let mut options = machine.options();
+    let home = machine.home.path().to_owned();
+    options.environment =
+        [("HOME", home), ("CREDENTIALS_DIRECTORY", machine.at("cfg"))].into_iter().collect();
+    assert!(load(&options).is_ok());
+}
+
+#[test]
+fn a_pipe_is_no_configuration_and_does_not_hold_us() {
+    let machine = Machine::new();
+    let made = std::process::Command::new("mkfifo").arg(machine.at("cfg/pipe")).status();
+    if made.is_ok_and(|status| status.success()) {
+        let options = Options { path: Some(machine.at("cfg/pipe")), ..machine.options() };
+        assert!(load(&options).unwrap_err().to_string().contains("no regular file"));
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn every_kind_of_fault_is_named_with_its_cure() {
         // Kinds and ranges.
         (mapping("settle = 5"), "a duration is wanted, this is a number", "a number with a unit"),
         (mapping("settle = \"5 parsecs\""), "`5 parsecs` is no duration", "such as \"2s\""),
-        (mapping("settle = \"100h\""), "`100h` is out of range", "1ms to 1h"),
+        (mapping("settle = \"100h\""), "`100h` is out of range", "from 1ms to 1h"),
         (mapping("settle = \"20m\""), "`settle` is longer than `settle_max`", ""),
         (mapping("max_file_size = \"big\""), "`big` is no size", "64MiB"),
         (mapping("max_file_size = 0"), "`0` is out of range", "1 B to 1.0 PiB"),
@@ -45,9 +45,9 @@ fn every_kind_of_fault_is_named_with_its_cure() {
         (mapping("exclude = [\"[a\"]"), "failed to read the pattern `[a`", "gitignore"),
         (mapping("formats = [\"mtl\"]"), "`mtl` travels only with a model", ""),
         (mapping("formats = [\"psd\"]"), "the cloud does not list `psd`", ""),
-        (mapping("watch = \"nativ\""), "\"nativ\" is not one of its words", "did you mean \"native\"?"),
-        (top("[limits]\nuploads = 0"), "0 is out of range", "1 to 64"),
-        (top("[limits]\nuploads = 99999999999999999999999"), "99999999999999999999999 is out of range", ""),
+        (mapping("watch = \"nativ\""), "`nativ` is not one of its words", "did you mean \"native\"?"),
+        (top("[limits]\nuploads = 0"), "`0` is out of range", "from 1 to 64"),
+        (top("[limits]\nuploads = 99999999999999999999999"), "`99999999999999999999999` is out of range", ""),
         (top("[limits]\nuploads = true"), "a whole number is wanted, this is true or false", ""),
         (top("[limits]\nrate = \"1B/s\""), "`1B` is out of range", "1.0 KiB"),
         (top("[limits]\npoll_first = \"1m\""), "`limits.poll_first` is longer than `limits.poll_max`", ""),
@@ -112,13 +112,13 @@ fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
       |
       = hint: did you mean `state_dir`?
 
-    error: failed to read `limits.uploads`: 900 is out of range
+    error: failed to read `limits.uploads`: `900` is out of range
      --> versync.toml:3:11
       |
     3 | uploads = 900
       |           ^^^
       |
-      = hint: 1 to 64
+      = hint: from 1 to 64
 
     error: failed to read `mapping.path`: `a` is no absolute path
      --> versync.toml:8:8
@@ -175,6 +175,8 @@ fn a_secret_is_never_quoted() {
         "[auth]\napi_key = 'hunter2'".to_owned(),
         "[auth]\nuser_token_file = \"hunter2\"".to_owned(),
         "[auth]\nuser_token_env = \"hunter2\"".to_owned(),
+        "[auth]\napi_key_file = \"/k\"\nscope = \"hunter2\"\nttl = \"hunter2\"\nuser_id = \"hunter2\""
+            .to_owned(),
         "[auth]\nuser_token_env = 5 # hunter2".to_owned(),
         "[auth]\nuser_token = \"hunter2\n".to_owned(),
         "[auth]\nuser_token = hunter2\n".to_owned(),
