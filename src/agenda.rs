@@ -124,8 +124,8 @@ impl Agenda {
                 let slot = Slot { place: Place::Waiting(due), voucher, heard: now, noted: now, failures: 0 };
                 self.slots.insert(key, slot);
             }
-            // What a scan says of a file that an event has already brought up is no news.
-            Some(_) if voucher == Voucher::Scanned => {}
+            // What a scan says of a file that already waits is no news.
+            Some(Slot { place: Place::Waiting(_), .. }) if voucher == Voucher::Scanned => {}
             Some(slot) => {
                 slot.voucher = voucher;
                 slot.heard = now;
@@ -250,6 +250,12 @@ impl Agenda {
         let (due, key) = self.due.first()?;
         let held = self.mappings.get(&key.mapping).map_or(Tick::default(), |hold| hold.until);
         Some((*due).max(self.everybody.until).max(held))
+    }
+
+    /// Whether a bundle is on it, waiting or out.
+    #[must_use]
+    pub fn contains(&self, key: &Key) -> bool {
+        self.slots.contains_key(key)
     }
 
     /// How many bundles are on it, waiting or out.

@@ -64,7 +64,8 @@ async fn holds(desk: &Arc<Desk>, file: SourceFileId, hash: ContentHash) -> Resul
 async fn upload(desk: &Arc<Desk>, post: &Post, intent: &Intent) -> Outcome {
     // On the wire the lead goes last: when it is there, everything is.
     let mut parts = intent.parts.clone();
-    parts.rotate_left(1.min(parts.len()));
+    let members = parts.len().min(1);
+    parts.rotate_left(members);
     let bytes = parts.iter().map(|part| part.content.size).sum::<u64>();
     if let Err(error) = desk.client.tokens().renew_if_shorter_than(estimate(bytes)).await {
         return Outcome::NotTaken(error.into_failure());
@@ -94,6 +95,9 @@ async fn upload(desk: &Arc<Desk>, post: &Post, intent: &Intent) -> Outcome {
         }
         // The last chunk never left, so the server holds no whole request, whatever else went wrong.
         (Err(_), disk::Sent::Changed(_)) => Outcome::Changed,
+        (Err(_), disk::Sent::Unreadable(error)) => {
+            Outcome::NotTaken(Failure::new(error.blame(), error.to_string()))
+        }
         (Err(UploadError::NotTaken(error)), disk::Sent::Whole | disk::Sent::Partial { .. }) => {
             Outcome::NotTaken(refusal(desk, post, intent, error).await)
         }

@@ -139,7 +139,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         blocking(move || {
             let stored = desk.ledger.entry(&errand.key)?;
             let considered = consider(&desk, &errand)?;
-            Ok((stored, considered))
+            Ok::<_, ledger::Error>((stored, considered))
         })
         .await?
     };

@@ -1,5 +1,11 @@
 //! versync mirrors local directories of 3D source files into 3dverse folders, and keeps them so.
 
+pub mod delivery;
+pub mod survey;
+pub mod deed;
+pub mod shelf;
+pub mod board;
+pub mod meter;
 pub mod config;
 pub mod ledger;
 pub mod disk;

@@ -139,7 +139,7 @@ impl Shelf {
             return Ok(Found { folder, made: None });
         }
         let name = PartName::from_local(dir.name()).map_err(|unfit| {
-            Failure::new(Blame::File, format!("make a remote folder for {dir}: {unfit}"))
+            Failure::new(Blame::File, format!("failed to make a remote folder for {dir}: {unfit}"))
         })?;
         let found = self.find(mapping, dir, parent, &name).await?;
         let (ledger, mapping, path, folder) =
@@ -235,7 +235,7 @@ impl Shelf {
                 self.forget(mapping, dir).await;
                 Failure::new(
                     Blame::File,
-                    format!("find the remote folder of {dir} any more; it is looked for again"),
+                    format!("failed to find the remote folder of {dir} any more; it is looked for again"),
                 )
             }
             Some(403) => {
@@ -247,7 +247,7 @@ impl Shelf {
             Some(404) => {
                 let name = shown(mapping.name.as_str());
                 let what =
-                    format!("find the folder {} of mapping {name}; correct `folder` in the configuration", mapping.folder);
+                    format!("failed to find the folder {} of mapping {name}; correct `folder` in the configuration", mapping.folder);
                 Failure::new(Blame::Mapping, what)
             }
             Some(_) | None => error.into_failure(),

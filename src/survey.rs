@@ -8,8 +8,7 @@ use std::sync::Mutex;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::disk::scan::{self, Complete, Directory, Visit};
-use crate::disk::{self, Root};
+use crate::disk::{self, Complete, Directory, Root, Visit};
 use crate::file::sighting::{RootIdentity, RootProof};
 use crate::file::{Key, RelPath, State};
 use crate::ledger::{self, Digest, Known, Ledger};
@@ -100,7 +99,7 @@ pub fn survey(
     let join = Join { ledger, mapping, visitor, failed: Mutex::new(None), at_rest: Mutex::new(Vec::new()) };
     let directory = |directory: Directory| join.take(&directory);
     let visit = Visit { enter: visitor.enter, directory: &directory };
-    let report = scan::scan(root, mapping, from, THREADS, cancel, visit)?;
+    let report = disk::scan(root, mapping, from, THREADS, cancel, visit)?;
     join.flush()?;
     if let Some(error) = join.failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
         return Err(error.into());

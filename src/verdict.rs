@@ -22,7 +22,7 @@ pub enum Verdict {
 pub struct Failure {
     /// Who has to act.
     pub blame: Blame,
-    /// What happened, finishing "failed to …", without secrets and escaped for display.
+    /// What happened and, where there is one, the cure; beginning "failed to …", without secrets and escaped for display.
     pub what: String,
     /// How long the server asked us to stay away (`Retry-After`), capped where it was read.
     pub retry_after: Option<Duration>,

@@ -23,7 +23,7 @@ pub type Body = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + 'static>>;
 /// The files of one upload request, in the order in which they go over the wire.
 #[derive(Debug)]
 pub struct Parcel {
-    /// The lead first, then its members.
+    /// The members first, the lead last: when it is there, everything is.
     pub parts: Vec<ParcelPart>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Desk, Post};
 use crate::agenda::{Errand, Voucher};
 use crate::ambient;
-use crate::disk::{self, look};
+use crate::disk::{self, Kind, Look};
 use crate::file::content::Content;
 use crate::file::sighting::{RootProof, Seen, Trust, Whole};
 use crate::file::{Attempt, ContentHash, Entry, Fingerprint, Key, Part, PartName, RelPath, Sighting};
@@ -27,21 +27,21 @@ pub(super) fn look(
     if entry.attempt != Attempt::Idle {
         return Ok(Sighting::Unlooked);
     }
-    match disk::scan::admits(&post.root, &post.mapping, path) {
+    match disk::admits(&post.root, &post.mapping, path) {
         Ok(Admission::Admitted) => {}
         Ok(Admission::Ignored(ignored)) => return Ok(Sighting::Excluded(ignored.rule)),
         Err(error) if error.is_gone() => return gone(desk, post, path),
         Err(error) => return Ok(cannot(error)),
     }
-    let stat = match look::stat(&post.root, path) {
+    let stat = match disk::stat(&post.root, path) {
         Ok(stat) => stat,
         Err(error) if error.is_gone() => return gone(desk, post, path),
         Err(error) => return Ok(cannot(error)),
     };
     match stat.kind {
-        look::Kind::File => {}
-        look::Kind::Link => return Ok(Sighting::Excluded("a symbolic link is not followed".to_owned())),
-        look::Kind::Directory | look::Kind::Special => {
+        Kind::File => {}
+        Kind::Link => return Ok(Sighting::Excluded("a symbolic link is not followed".to_owned())),
+        Kind::Directory | Kind::Special => {
             return Ok(Sighting::Excluded("not a regular file".to_owned()));
         }
     }
@@ -66,7 +66,7 @@ fn gone(desk: &Desk, post: &Post, path: &RelPath) -> Result<Sighting, ledger::Er
     let pinned = desk.ledger.root(&post.mapping.name)?;
     let proof = (|| {
         let before = post.root.identity()?;
-        let Err(error) = look::stat(&post.root, path) else { return Ok(None) };
+        let Err(error) = disk::stat(&post.root, path) else { return Ok(None) };
         if !error.is_gone() {
             return Err(error);
         }
@@ -127,9 +127,9 @@ fn bytes(
     if let Some(row) = entry.seen.filter(|row| is_same_file(row, stat)) {
         return whole(row);
     }
-    match look::read(&post.root, path, ambient::now(), &desk.cancel) {
-        Ok(look::Look::Whole(seen)) => whole(trusted_at_last(entry, seen)),
-        Ok(look::Look::Changed) => Sighting::Restless(post.mapping.policy.settle),
+    match disk::read(&post.root, path, ambient::now(), &desk.cancel) {
+        Ok(Look::Whole(seen)) => whole(trusted_at_last(entry, seen)),
+        Ok(Look::Changed) => Sighting::Restless(post.mapping.policy.settle),
         Err(error) if error.is_gone() => Sighting::Restless(Duration::ZERO),
         Err(error) => cannot(error),
     }

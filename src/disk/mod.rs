@@ -34,7 +34,7 @@ pub use watch::{Watched, Watcher, watch_limit};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The root itself is missing, is no directory, or its file system does not answer: says nothing about what is below.
-    #[error("reach the root {}: {why}", shown(&.root.to_string_lossy()))]
+    #[error("failed to reach the root {}: {why}", shown(&.root.to_string_lossy()))]
     Offline {
         /// The root.
         root: PathBuf,
@@ -42,61 +42,61 @@ pub enum Error {
         why: String,
     },
     /// There is nothing at the path now. That alone is no proof of absence: the root may have been swapped.
-    #[error("find {path}: there is no such file")]
+    #[error("failed to find {path}: there is no such file")]
     Gone {
         /// The path.
         path: RelPath,
     },
     /// The system does not let us (EACCES, EPERM).
-    #[error("open {path}: permission denied")]
+    #[error("failed to open {path}: permission denied")]
     Denied {
         /// The path.
         path: RelPath,
     },
     /// It is a directory, a FIFO, a socket or a device.
-    #[error("read {path}: it is no regular file")]
+    #[error("failed to read {path}: it is no regular file")]
     NotRegular {
         /// The path.
         path: RelPath,
     },
     /// It should be a directory and is none.
-    #[error("list {path}: it is no directory")]
+    #[error("failed to list {path}: it is no directory")]
     NotDirectory {
         /// The path.
         path: RelPath,
     },
     /// It, or a directory on the way to it, is a symbolic link; links are not followed.
-    #[error("open {path}: a symbolic link is on the way, and links are not followed")]
+    #[error("failed to open {path}: a symbolic link is on the way, and links are not followed")]
     Link {
         /// The path.
         path: RelPath,
     },
     /// It lies on another file system than the root.
-    #[error("open {path}: it is on another file system than its root")]
+    #[error("failed to open {path}: it is on another file system than its root")]
     OtherFileSystem {
         /// The path.
         path: RelPath,
     },
     /// The system refuses the length of the path or of a name.
-    #[error("open {path}: the path or a name in it is too long for the system")]
+    #[error("failed to open {path}: the path or a name in it is too long for the system")]
     TooDeep {
         /// The path.
         path: RelPath,
     },
     /// This process or the machine has no file descriptor left. Never read as absence.
-    #[error("open {path}: no file descriptor is left")]
+    #[error("failed to open {path}: no file descriptor is left")]
     Descriptors {
         /// The path.
         path: RelPath,
     },
     /// It is not what was announced: it changed since it was read.
-    #[error("send {path}: it changed since it was read")]
+    #[error("failed to send {path}: it changed since it was read")]
     Changed {
         /// The path.
         path: RelPath,
     },
     /// An ignore file that cannot be obeyed; what lies below its directory is unknown until it can.
-    #[error("obey the ignore file {path}: {why}")]
+    #[error("failed to obey the ignore file {path}: {why}")]
     IgnoreFile {
         /// The ignore file.
         path: RelPath,
@@ -104,16 +104,16 @@ pub enum Error {
         why: String,
     },
     /// Events cannot be had at all.
-    #[error("watch for changes: {why}")]
+    #[error("failed to watch for changes: {why}")]
     Watch {
         /// What the system said.
         why: String,
     },
     /// Whoever asked no longer wants it.
-    #[error("finish: it was cancelled")]
+    #[error("failed to finish: it was cancelled")]
     Cancelled,
     /// Anything else the system said.
-    #[error("read {path}: {why}")]
+    #[error("failed to read {path}: {why}")]
     Io {
         /// The path.
         path: RelPath,

@@ -13,7 +13,7 @@ use super::row::{Cells, Fault, present};
 use super::seal::{Seals, Sum};
 
 /// The columns of a bundle that an entry makes, in the order in which `save` gives and `load` takes them.
-pub(super) const COLUMNS: [&str; 26] = [
+pub(super) const COLUMNS: [&str; 25] = [
     "state",
     "open",
     "current_version",
@@ -25,7 +25,6 @@ pub(super) const COLUMNS: [&str; 26] = [
     "attempt_at",
     "attempt_version",
     "attempt_folder",
-    "attempt_tries",
     "attempt_task",
     "absent_since",
     "absences",
@@ -113,7 +112,6 @@ fn attempt(db: &Connection, key: &Key, bundle: i64, cells: &Cells<'_>) -> Result
     let at = cells.maybe_time()?;
     let version = cells.maybe_version()?;
     let folder = cells.maybe_id(FolderId::from_uuid)?;
-    let tries = cells.maybe_count()?;
     let task = cells.maybe_id(UploadTaskId::from_uuid)?;
     let absent_since = cells.maybe_time()?;
     let absences = cells.maybe_count()?;
@@ -135,7 +133,6 @@ fn attempt(db: &Connection, key: &Key, bundle: i64, cells: &Cells<'_>) -> Result
         folder: present(folder)?,
         parts,
         fence: fence(db, bundle)?,
-        tries: present(tries)?,
     };
     match word {
         "intended" => Ok(Attempt::Intended(intent)),

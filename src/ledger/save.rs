@@ -168,7 +168,6 @@ fn save_bundle(
             intent.map(|it| it.at.nanos()),
             intent.map(|it| version(it.version)),
             intent.map(|it| it.folder.uuid().into_bytes()),
-            intent.map(|it| it.tries),
             task.map(|task| task.uuid().into_bytes()),
             doubt.and_then(|it| it.absent_since).map(Timestamp::nanos),
             doubt.map(|it| it.absences),

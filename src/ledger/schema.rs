@@ -96,7 +96,7 @@ CREATE TABLE bundle (
     state TEXT NOT NULL, open INTEGER NOT NULL,
     current_version BLOB, current_folder BLOB, current_task BLOB, current_since INTEGER,
     attempt TEXT NOT NULL,
-    attempt_id BLOB, attempt_at INTEGER, attempt_version BLOB, attempt_folder BLOB, attempt_tries INTEGER,
+    attempt_id BLOB, attempt_at INTEGER, attempt_version BLOB, attempt_folder BLOB,
     attempt_task BLOB,
     absent_since INTEGER, absences INTEGER, doubt TEXT,
     progress TEXT, progress_since INTEGER,

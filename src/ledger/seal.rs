@@ -146,14 +146,13 @@ impl Seal {
     }
 
     fn intent(&mut self, intent: &Intent) {
-        let Intent { id, at, version, folder, parts, fence, tries } = intent;
+        let Intent { id, at, version, folder, parts, fence } = intent;
         self.id(id.uuid());
         self.time(*at);
         self.bytes(&version.0.0);
         self.id(folder.uuid());
         self.each(parts, Self::part);
         self.each(fence, |seal, file| seal.id(file.uuid()));
-        self.number((*tries).into());
     }
 
     fn aside(&mut self, aside: &Aside) {

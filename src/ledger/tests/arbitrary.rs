@@ -135,16 +135,14 @@ fn intents() -> impl Strategy<Value = Intent> {
         ids(FolderId::from_uuid),
         vec(parts(), 0..3),
         vec(ids(SourceFileId::from_uuid), 0..3),
-        any::<u32>(),
     )
-        .prop_map(|(id, at, version, folder, parts, fence, tries)| Intent {
+        .prop_map(|(id, at, version, folder, parts, fence)| Intent {
             id,
             at,
             version,
             folder,
             parts,
             fence,
-            tries,
         })
 }
 
