@@ -2,7 +2,7 @@
 
 mod arbitrary;
 mod damage;
-mod tree;
+mod directories;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
