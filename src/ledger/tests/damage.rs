@@ -39,7 +39,7 @@ struct Table {
 
 fn table(db: &Connection, name: &'static str) -> Table {
     let mut statement = db.prepare(&format!("SELECT * FROM {name}")).unwrap();
-    let columns: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<_> = statement.column_names().map(str::to_owned).collect();
     let rows = statement.query_map([], |row| (0..columns.len()).map(|at| row.get(at)).collect()).unwrap();
     Table { name, rows: rows.map(Result::unwrap).collect(), columns }
 }

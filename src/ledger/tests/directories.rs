@@ -145,7 +145,7 @@ fn the_leads_of_a_member_follow_what_is_written_in_them() {
     let wood = (rel("t/wood.png"), "..\\t\\wood.png".to_owned());
     let again = (rel("t/wood.png"), "wood.png".to_owned());
     ledger.put_references(&key("b.fbx"), &[wood.clone(), again]).unwrap();
-    ledger.put_references(&key("a.fbx"), &[wood.clone()]).unwrap();
+    ledger.put_references(&key("a.fbx"), std::slice::from_ref(&wood)).unwrap();
     assert_eq!(names(&ledger.leads_of(&props(), &wood.0).unwrap()), ["a.fbx", "b.fbx"]);
     assert!(ledger.leads_of(&MappingName::new("other"), &wood.0).unwrap().is_empty());
     ledger.put_references(&key("b.fbx"), &[]).unwrap();
