@@ -119,9 +119,7 @@ fn writer(path: &Path) -> Result<Connection, Error> {
     check(&connection)?;
     schema::migrate(&mut connection).map_err(|error| match error {
         // A migration that the tables contradict: the version in the header is not the one of the tables.
-        Error::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
-            Error::Damaged(error)
-        }
+        Error::Sqlite(error @ rusqlite::Error::SqlInputError { .. }) => Error::Damaged(error),
         error => error,
     })?;
     Ok(connection)

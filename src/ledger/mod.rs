@@ -41,6 +41,10 @@ use row::Fault;
 use save::Rewrite;
 use tree::Which;
 
+/// The [`Ledger::meta`] of a ledger that replaced a damaged one: where that lies. Whoever has found everything out anew may
+/// overwrite it with nothing.
+pub const REBUILT: &str = "rebuilt";
+
 /// The ledger, open for writing. There is one in all processes; clones share it.
 #[derive(Clone)]
 pub struct Ledger {
@@ -97,6 +101,10 @@ impl Ledger {
                 _lock: lock,
             }),
         };
+        if let Some(aside) = ledger.was_rebuilt() {
+            // A start that dies early must not make the next one believe that this ledger always knew everything.
+            ledger.put_meta(REBUILT, &aside.to_string_lossy())?;
+        }
         Ok(ledger)
     }
 

@@ -39,7 +39,7 @@ struct Table {
 
 fn table(db: &Connection, name: &'static str) -> Table {
     let mut statement = db.prepare(&format!("SELECT * FROM {name}")).unwrap();
-    let columns: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<_> = statement.column_names().map(str::to_owned).collect();
     let rows = statement.query_map([], |row| (0..columns.len()).map(|at| row.get(at)).collect()).unwrap();
     Table { name, rows: rows.map(Result::unwrap).collect(), columns }
 }
@@ -162,11 +162,12 @@ fn a_file_that_is_no_database_is_set_aside_and_never_overwritten() {
         let ledger = Ledger::open(home.path()).unwrap();
         let aside = home.path().join(format!("ledger.corrupt-{number}"));
         assert_eq!(ledger.was_rebuilt(), Some(&*aside));
-        assert_eq!(std::fs::metadata(aside).unwrap().len(), 9_000);
+        assert_eq!(std::fs::metadata(&aside).unwrap().len(), 9_000);
         assert_eq!(ledger.entry(&key("d1/f1")).unwrap(), Entry::default());
         ledger.put(&key("d1/f1"), &rich(), None, at(2)).unwrap();
         drop(ledger);
         let again = Ledger::open(home.path()).unwrap();
+        assert_eq!(again.meta(REBUILT).unwrap().as_deref(), aside.to_str(), "the next start knows it too");
         assert_eq!((again.was_rebuilt(), again.entry(&key("d1/f1")).unwrap()), (None, rich()));
     }
 }
