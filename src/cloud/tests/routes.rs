@@ -292,3 +292,17 @@ async fn setting_up_uses_the_key_and_nothing_else() {
     assert_eq!(setup.mint_token(user.id, Scope::Write, None).await.unwrap(), Secret::new("fake-a").unwrap());
     assert!(seen.take().iter().all(|told| told == &["api_key=fake-key"]));
 }
+
+#[tokio::test]
+async fn every_conversation_may_be_carried_on_by_another_thread() {
+    fn carried<T: Send>(_: &T) {}
+    let server = Server::new(Router::new()).await;
+    let client = server.client();
+    carried(&client.folder(folder()));
+    carried(&client.source_files(folder()));
+    carried(&client.upload_tasks(folder(), |_| true));
+    carried(&client.download(file()));
+    carried(&client.upload(folder(), Parcel { parts: Vec::new() }));
+    carried(&client.tokens().renew_if_shorter_than(Duration::ZERO));
+    carried(&client.setup(Secret::new("fake-key").unwrap()).folders());
+}
