@@ -253,7 +253,8 @@ pub(super) fn wait_of(value: &str, now: Timestamp) -> Duration {
 
 /// A date as HTTP writes it (`IMF-fixdate` of RFC 9110).
 pub(super) fn http_date(value: &str) -> Option<Timestamp> {
-    let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    let moment =
+        jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(value).ok()?;
     Some(Timestamp::from_stat(moment.as_second(), 0))
 }
 

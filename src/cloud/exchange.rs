@@ -128,7 +128,10 @@ impl Exchange {
         } else {
             builder.tls_certs_merge(certificates)
         };
-        let http = builder.build().map_err(|error| Error::transport(doing, error, &[]))?;
+        let http = builder.build().map_err(|error| {
+            // Most often a machine without a trust store.
+            Error::setting(doing, format!("{error}; are the system's CA certificates installed?"))
+        })?;
         Ok(Self { http, base: options.url.clone(), patience })
     }
 

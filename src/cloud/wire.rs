@@ -3,6 +3,8 @@
 //! Unknown fields are ignored, unknown words kept, a missing or retyped field matters only where the value is needed. Nothing
 //! outside `cloud` sees a shape; knows no request.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -33,6 +35,9 @@ pub(super) struct Minted {
 /// What a source of tokens says: the answer of the API as JSON, or a bare token. The refusal does not repeat the text.
 pub(super) fn minted(text: &str, written: Timestamp, now: Timestamp) -> Result<Minted, String> {
     if !text.trim_start().starts_with('{') {
+        if text.trim_start().starts_with(['<', '[', '"']) {
+            return Err("holds no token: it is markup".into());
+        }
         let token = Secret::new(text).map_err(|why| format!("holds no token: {why}"))?;
         return Ok(Minted { token, life: None });
     }
@@ -140,22 +145,30 @@ pub(super) fn folders(value: Value) -> Result<Vec<Folder>, String> {
     }
     .map_err(|error| error.to_string())?;
     let mut found: Vec<Folder> = Vec::new();
+    let mut places: HashMap<FolderId, usize> = HashMap::new();
     let mut open: Vec<(RawFolder, Option<FolderId>)> =
         roots.into_iter().rev().map(|root| (root, None)).collect();
     while let Some((raw, around)) = open.pop() {
         let id = FolderId::from_uuid(raw.folder_id);
         open.extend(raw.subfolders.into_iter().rev().map(|inner| (inner, Some(id))));
         let parent = raw.parent_folder_id.map(FolderId::from_uuid).or(around);
-        match found.iter_mut().find(|known| known.id == id) {
-            Some(known) => known.parent = known.parent.or(parent),
-            None => found.push(Folder {
-                id,
-                name: raw.name,
-                parent,
-                created_at: moment(raw.created_at),
-                created_by: raw.created_by.map(|user| UserId::from_uuid(user.user_id)),
-                source_files: raw.source_file_count,
-            }),
+        match places.entry(id) {
+            Entry::Occupied(place) => {
+                if let Some(known) = found.get_mut(*place.get()) {
+                    known.parent = known.parent.or(parent);
+                }
+            }
+            Entry::Vacant(place) => {
+                place.insert(found.len());
+                found.push(Folder {
+                    id,
+                    name: raw.name,
+                    parent,
+                    created_at: moment(raw.created_at),
+                    created_by: raw.created_by.map(|user| UserId::from_uuid(user.user_id)),
+                    source_files: raw.source_file_count,
+                });
+            }
         }
     }
     Ok(found)
