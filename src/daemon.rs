@@ -117,6 +117,9 @@ const FULL: usize = 10_000;
 /// How many failures in a row that concern everybody end a `sync`.
 const PATIENCE_OF_ONCE: u32 = 3;
 
+/// How many surveys are out at once. They may wait for the agenda on a blocking thread, of which steps need some too.
+const SURVEYS: usize = 4;
+
 /// How many findings of surveys may wait to be noted.
 const FINDINGS: usize = 1_024;
 
@@ -170,6 +173,7 @@ pub async fn run(
 
     while daemon.end.is_none() {
         daemon.begin();
+        daemon.publish().await;
         daemon.rest();
         if daemon.end.is_some() {
             break;
@@ -178,10 +182,10 @@ pub async fn run(
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::Gently | Signal::Now => daemon.end = Some(Why::Stopped),
-                Signal::Reload => daemon.reload(rebuild.as_ref()).await,
+                Signal::Reload => daemon.reload(rebuild.as_ref()),
             },
             Some(stepped) = daemon.steps.join_next_with_id() => daemon.stepped(stepped),
-            Some(job) = daemon.jobs.join_next() => daemon.job_ended(job).await,
+            Some(job) = daemon.jobs.join_next() => daemon.job_ended(job),
             Some(found) = findings.recv(), if daemon.agenda.len() < FULL => {
                 daemon.note_found(found);
                 // Findings come in bursts: take what is there before the loop turns.
@@ -234,6 +238,9 @@ impl Daemon {
     fn begin(&mut self) {
         let now = ambient::tick();
         for round in self.rounds.values_mut() {
+            if self.jobs.len() >= SURVEYS {
+                break;
+            }
             round.begin(now, self.mode, &self.desk, self.watcher.as_ref(), &self.found, &mut self.jobs);
         }
         let room = (self.desk.patience.uploads * 2 + 8).saturating_sub(self.agenda.out());
@@ -247,9 +254,10 @@ impl Daemon {
 
     /// Notices that nothing is left to do: the end of a `sync`, a quiet moment of a `run`.
     fn rest(&mut self) {
-        let is_quiet =
-            self.agenda.is_empty() && self.jobs.is_empty() && self.rounds.values().all(Round::is_idle)
-                && self.found.capacity() == FINDINGS;
+        let is_quiet = self.agenda.is_empty()
+            && self.jobs.is_empty()
+            && self.rounds.values().all(Round::is_idle)
+            && self.found.capacity() == FINDINGS;
         if is_quiet && !self.was_quiet {
             (self.observer)(&Event::Quiet);
         }
@@ -301,7 +309,9 @@ impl Daemon {
         let Some(round) = self.rounds.get_mut(hint.mapping()) else { return };
         match hint {
             // Other files may be admitted now, or no longer.
-            Hint::Path { path, .. } | Hint::Vanished { path, .. } if path.name() == IGNORE_FILE.as_bytes() => {
+            Hint::Path { path, .. } | Hint::Vanished { path, .. }
+                if path.name() == IGNORE_FILE.as_bytes() =>
+            {
                 round.want(Job::survey(path.parent()));
             }
             Hint::Path { path, signal, .. } => {
@@ -375,8 +385,8 @@ impl Daemon {
             (Blame::Us, _) => self.end = Some(Why::OurTrouble(failure)),
             (Blame::User, Mode::Once(_)) => self.end = Some(Why::NeedsLogin(failure)),
             (Blame::User, Mode::Watch) => {
-                for (name, round) in &mut self.rounds {
-                    round.hamper(name, MappingState::NeedsLogin, Some(failure.what.clone()), &mut self.observer);
+                for round in self.rounds.values_mut() {
+                    round.hamper(MappingState::NeedsLogin, failure.what.clone(), &mut self.observer);
                 }
             }
             (Blame::Cloud, Mode::Once(_)) if self.agenda.failures() >= PATIENCE_OF_ONCE => {
@@ -384,8 +394,7 @@ impl Daemon {
             }
             (Blame::Mapping, mode) => {
                 if let Some(round) = self.rounds.get_mut(&key.mapping) {
-                    let reason = Some(failure.what.clone());
-                    round.hamper(&key.mapping, MappingState::Halted, reason, &mut self.observer);
+                    round.hamper(MappingState::Halted, failure.what.clone(), &mut self.observer);
                 }
                 self.troubles.insert(key.mapping.clone(), Trouble::Refused(failure));
                 if matches!(mode, Mode::Once(_)) {
@@ -401,9 +410,9 @@ impl Daemon {
 
     fn went_well(&mut self, mapping: &MappingName) {
         for (name, round) in &mut self.rounds {
-            round.relieve(name, MappingState::NeedsLogin, &mut self.observer);
+            round.relieve(MappingState::NeedsLogin, &mut self.observer);
             if name == mapping {
-                round.relieve(name, MappingState::Halted, &mut self.observer);
+                round.relieve(MappingState::Halted, &mut self.observer);
             }
         }
         if matches!(self.troubles.get(mapping), Some(Trouble::Refused(_))) {
@@ -411,7 +420,7 @@ impl Daemon {
         }
     }
 
-    async fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {
+    fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {
         let end = match job {
             Ok(end) => end,
             Err(error) => {
@@ -442,18 +451,23 @@ impl Daemon {
             }
             round::Outcome::Ours(failure) => self.end = Some(Why::OurTrouble(failure)),
         }
-        let standing = self.rounds.get(&name).map(Round::standing);
-        if let Some(standing) = standing {
-            let (ledger, mapping) = (self.desk.ledger.clone(), name);
+    }
+
+    /// Writes down what `status` shows of the mappings whose state has changed.
+    async fn publish(&mut self) {
+        for (name, round) in &mut self.rounds {
+            let Some(standing) = round.news() else { continue };
+            let (ledger, mapping) = (self.desk.ledger.clone(), name.clone());
             let written = delivery::blocking(move || ledger.put_standing(&mapping, &standing)).await;
             if let Err(error) = written {
                 self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
+                return;
             }
         }
     }
 
     /// Swaps the configuration in whole, or keeps the old one.
-    async fn reload(&mut self, rebuild: Option<&Rebuild>) {
+    fn reload(&mut self, rebuild: Option<&Rebuild>) {
         let Some(rebuild) = rebuild else { return };
         signals::tell(Tell::Reloading);
         match rebuild() {
@@ -484,7 +498,9 @@ impl Daemon {
                 tracing::info!(mappings = self.rounds.len(), "configuration reloaded");
             }
             Err(problems) => {
-                tracing::error!("failed to reload the configuration; the old one stays in force:\n{problems}");
+                tracing::error!(
+                    "failed to reload the configuration; the old one stays in force:\n{problems}"
+                );
             }
         }
         signals::tell(Tell::Ready);
@@ -519,7 +535,10 @@ impl Daemon {
             }
         }
         if !self.steps.is_empty() {
-            tracing::warn!(left = self.steps.len(), "stopped before these steps finished; they are taken up again at the next start");
+            tracing::warn!(
+                left = self.steps.len(),
+                "stopped before these steps finished; they are taken up again at the next start"
+            );
         }
         self.steps.abort_all();
         while self.steps.join_next().await.is_some() {}

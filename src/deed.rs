@@ -161,7 +161,8 @@ async fn by_task(desk: &Arc<Desk>, intent: &Intent, task: &UploadTask) -> Result
             files.push((part.name.clone(), id));
         }
     }
-    let names_the_lead = intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
+    let names_the_lead =
+        intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
     Ok(names_the_lead.then_some(Finding { task: Some(task.id), files, surplus: Vec::new() }))
 }
 
@@ -235,12 +236,7 @@ async fn follow(desk: &Arc<Desk>, intent: &Intent, conversion: &Conversion) -> O
             files.push((part.name.clone(), source_file));
         }
     }
-    let news = Conversion {
-        task: Some(id),
-        files,
-        progress: progress(&task),
-        since: conversion.since,
-    };
+    let news = Conversion { task: Some(id), files, progress: progress(&task), since: conversion.since };
     let failed = task.conversions.iter().find(|it| it.status == TaskStatus::Error);
     match (&task.status, failed) {
         (TaskStatus::Rejected, _) => gave_up(HowItEnded::Rejected, &task, None, news),
@@ -262,7 +258,11 @@ async fn follow(desk: &Arc<Desk>, intent: &Intent, conversion: &Conversion) -> O
 fn progress(task: &UploadTask) -> String {
     let done = task.conversions.iter().filter(|it| it.status.is_final()).count();
     let share = task.progress.map_or_else(String::new, |share| format!(", progress {share}"));
-    format!("{}{share}, {done} of {} conversions done", crate::file::shown(task.status.word()), task.conversions.len())
+    format!(
+        "{}{share}, {done} of {} conversions done",
+        crate::file::shown(task.status.word()),
+        task.conversions.len()
+    )
 }
 
 fn gave_up(how: HowItEnded, task: &UploadTask, failed: Option<&ConversionTask>, news: Conversion) -> Outcome {
@@ -333,7 +333,11 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
 }
 
 fn waits_for(what: &str, files: Vec<(PartName, SourceFileId)>, news: &Conversion) -> Outcome {
-    Outcome::Underway(Conversion { files, progress: format!("converted, waiting for {what}"), ..news.clone() })
+    Outcome::Underway(Conversion {
+        files,
+        progress: format!("converted, waiting for {what}"),
+        ..news.clone()
+    })
 }
 
 async fn remote_part(

@@ -241,12 +241,7 @@ fn absorb(stored: Entry, sighting: &Sighting) -> Entry {
     }
 }
 
-async fn consult(
-    desk: &Arc<Desk>,
-    post: &Post,
-    key: &Key,
-    sighting: &Sighting,
-) -> Result<Remote, Failure> {
+async fn consult(desk: &Arc<Desk>, post: &Post, key: &Key, sighting: &Sighting) -> Result<Remote, Failure> {
     let names: Vec<_> = match sighting {
         Sighting::Whole(whole) => whole.parts.iter().map(|part| part.name.clone()).collect(),
         _ => Vec::new(),

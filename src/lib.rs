@@ -1,5 +1,7 @@
 //! versync mirrors local directories of 3D source files into 3dverse folders, and keeps them so.
 
+pub mod cli;
+pub mod daemon;
 pub mod delivery;
 pub mod survey;
 pub mod deed;
@@ -10,6 +12,7 @@ pub mod config;
 pub mod ledger;
 pub mod disk;
 pub mod cloud;
+pub mod signals;
 pub mod emulator;
 pub mod ambient;
 pub mod agenda;

@@ -242,12 +242,17 @@ impl Shelf {
                 let what = error.into_failure().what;
                 let name = shown(mapping.name.as_str());
                 let cure = "use a token of a user with write access to it";
-                Failure::new(Blame::Mapping, format!("{what}; the folder of mapping {name} may not be used: {cure}"))
+                Failure::new(
+                    Blame::Mapping,
+                    format!("{what}; the folder of mapping {name} may not be used: {cure}"),
+                )
             }
             Some(404) => {
                 let name = shown(mapping.name.as_str());
-                let what =
-                    format!("failed to find the folder {} of mapping {name}; correct `folder` in the configuration", mapping.folder);
+                let what = format!(
+                    "failed to find the folder {} of mapping {name}; correct `folder` in the configuration",
+                    mapping.folder
+                );
                 Failure::new(Blame::Mapping, what)
             }
             Some(_) | None => error.into_failure(),
@@ -265,7 +270,9 @@ impl Shelf {
 /// Of several folders with one name the oldest, then the one with the smallest id: every machine chooses alike.
 fn oldest(children: Vec<Folder>, name: &str) -> Option<FolderId> {
     let namesakes = children.into_iter().filter(|child| child.name == name);
-    namesakes.min_by_key(|child| (child.created_at.is_none(), child.created_at, child.id)).map(|child| child.id)
+    namesakes
+        .min_by_key(|child| (child.created_at.is_none(), child.created_at, child.id))
+        .map(|child| child.id)
 }
 
 fn us(error: crate::ledger::Error) -> Failure {

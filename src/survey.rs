@@ -94,7 +94,10 @@ pub fn survey(
     let pinned = ledger.root(&mapping.name)?;
     let before = root.identity()?;
     if pinned.as_ref().is_some_and(|pinned| !pinned.is_same_root(&before)) {
-        return Err(Error::AnotherRoot { root: crate::file::shown(&root.path().to_string_lossy()), found: before });
+        return Err(Error::AnotherRoot {
+            root: crate::file::shown(&root.path().to_string_lossy()),
+            found: before,
+        });
     }
     let join = Join { ledger, mapping, visitor, failed: Mutex::new(None), at_rest: Mutex::new(Vec::new()) };
     let directory = |directory: Directory| join.take(&directory);

@@ -13,7 +13,7 @@ use crate::ambient;
 use crate::delivery::{Desk, Post};
 use crate::disk::{self, Events, Root, Watched, Watcher, watch_limit};
 use crate::file::{Key, MappingName, RelPath};
-use crate::ledger::{self, Ledger, Standing};
+use crate::ledger::{self, Standing};
 use crate::mapping::{Mapping, Watch};
 use crate::survey::{self, Found, Surveyed, Visitor, survey};
 use crate::timestamp::Tick;
@@ -107,6 +107,7 @@ pub(super) enum Outcome {
 /// One mapping's share of the loop.
 #[derive(Debug)]
 pub(super) struct Round {
+    name: MappingName,
     wanted: BTreeSet<Job>,
     /// The job that is out, if one is.
     out: Option<Job>,
@@ -115,9 +116,12 @@ pub(super) struct Round {
     /// Why events do not tell enough, if they do not.
     polls: Option<String>,
     state: MappingState,
+    base_reason: Option<String>,
     /// A state that comes from the cloud and hides the one that comes from the disk.
-    hampered: Option<(MappingState, Option<String>)>,
+    hampered: Option<(MappingState, String)>,
     standing: Standing,
+    /// What was last written to the ledger.
+    written: Option<Standing>,
     told: BTreeSet<String>,
 }
 
@@ -134,16 +138,19 @@ impl Round {
             ignored: std::collections::BTreeMap::new(),
             troubles: Vec::new(),
         };
-        let polls = reason_to_poll(post, watcher);
+        let polls = reason_to_poll(&post.mapping, &post.root, watcher);
         Self {
+            name: post.mapping.name.clone(),
             wanted: BTreeSet::new(),
             out: None,
             next: ambient::tick().plus(post.mapping.policy.rescan_interval),
             interval: post.mapping.policy.rescan_interval,
             polls,
             state: MappingState::Scanning,
+            base_reason: None,
             hampered: None,
             standing,
+            written: None,
             told: BTreeSet::new(),
         }
     }
@@ -151,13 +158,14 @@ impl Round {
     /// Takes over what a reloaded configuration says.
     pub(super) fn renew(&mut self, post: &Post, watcher: Option<&Arc<Watcher>>) {
         self.interval = post.mapping.policy.rescan_interval;
-        self.polls = reason_to_poll(post, watcher);
+        self.polls = reason_to_poll(&post.mapping, &post.root, watcher);
     }
 
     pub(super) fn want(&mut self, job: Job) {
         match &job {
             Job::Survey(directory) => {
-                let covered = |wanted: &Job| matches!(wanted, Job::Survey(above) if directory.is_below(above));
+                let covered =
+                    |wanted: &Job| matches!(wanted, Job::Survey(above) if directory.is_below(above));
                 if self.wanted.iter().any(covered) {
                     return;
                 }
@@ -210,7 +218,7 @@ impl Round {
             self.next = now.plus(ambient::jittered(self.interval));
         }
         let Some(job) = self.wanted.pop_first() else { return };
-        let Some(post) = self.post(desk) else { return };
+        let Some(post) = desk.posts.get(&self.name).cloned() else { return };
         self.out = Some(job.clone());
         let work = Work {
             desk: Arc::clone(desk),
@@ -221,8 +229,227 @@ impl Round {
         jobs.spawn_blocking(move || work.run(job));
     }
 
-    fn post(&self, desk: &Arc<Desk>) -> Option<Arc<Post>> {
-        // The round does not hold its mapping: a reload may have replaced it.
-        desk.posts.iter().find(|(name, _)| self.standing_of(name)).map(|(_, post)| Arc::clone(post))
+    /// Takes in a job that is over: the next survey, the state, what is to be told.
+    pub(super) fn ended(&mut self, end: JobEnd, now: Tick, mode: Mode, observer: &mut Observer) -> Outcome {
+        self.out = None;
+        let is_whole = end.job == Job::survey(RelPath::root());
+        if end.limit_reached && self.polls.is_none() {
+            let why = limit_reason();
+            tracing::warn!(mapping = %self.name, "{why}");
+            self.polls = Some(why);
+        }
+        let outcome = match end.result {
+            Ok(None) => Outcome::Well,
+            Ok(Some(surveyed)) => {
+                self.tell(&surveyed);
+                if is_whole {
+                    self.standing.scanned_at = Some(ambient::now());
+                    self.standing.files = surveyed.files;
+                    self.standing.directories = surveyed.directories;
+                    self.standing.ignored = surveyed.ignored;
+                    observer(&Event::Surveyed(self.name.clone(), surveyed.files, surveyed.directories));
+                }
+                Outcome::Well
+            }
+            Err(survey::Error::Ledger(error)) => Outcome::Ours(Failure::new(Blame::Us, error.to_string())),
+            Err(survey::Error::Disk(disk::Error::NotDirectory { path })) => Outcome::NotADirectory(path),
+            // It went away between the hint and the look; whatever it held is told as vanished.
+            Err(survey::Error::Disk(disk::Error::Gone { path })) if mode == Mode::Watch && !is_whole => {
+                self.want(Job::vanished(path));
+                Outcome::Well
+            }
+            Err(survey::Error::Disk(disk::Error::Gone { path })) => Outcome::NotADirectory(path),
+            Err(survey::Error::Disk(disk::Error::Cancelled)) => Outcome::Well,
+            Err(survey::Error::Disk(error)) => Outcome::Offline(error.to_string()),
+            Err(error @ survey::Error::AnotherRoot { .. }) => Outcome::Halted(format!(
+                "{error}; if that is meant, `versync approve {}`, else put the right one back",
+                self.name
+            )),
+        };
+        let (state, reason) = match (&outcome, &self.polls, mode) {
+            (Outcome::Offline(why), _, _) => (MappingState::Offline, Some(why.clone())),
+            (Outcome::Halted(why), _, _) => (MappingState::Halted, Some(why.clone())),
+            (Outcome::Well | Outcome::NotADirectory(_) | Outcome::Ours(_), _, Mode::Once(_)) => {
+                (MappingState::Idle, None)
+            }
+            (Outcome::Well | Outcome::NotADirectory(_) | Outcome::Ours(_), Some(why), Mode::Watch) => {
+                (MappingState::Polling, Some(why.clone()))
+            }
+            (Outcome::Well | Outcome::NotADirectory(_) | Outcome::Ours(_), None, Mode::Watch) => {
+                (MappingState::Watching, None)
+            }
+        };
+        let pause = match state {
+            MappingState::Offline | MappingState::Halted => RETURN.min(self.interval),
+            MappingState::Polling => ambient::jittered(POLL.min(self.interval)),
+            MappingState::Scanning
+            | MappingState::Watching
+            | MappingState::NeedsLogin
+            | MappingState::Idle => ambient::jittered(self.interval),
+        };
+        if is_whole || !matches!(outcome, Outcome::Well) {
+            self.next = now.plus(pause);
+        }
+        self.state = state;
+        self.base_reason = reason;
+        self.show(observer);
+        outcome
     }
+
+    /// The cloud keeps this mapping from working: that is its state until it is relieved.
+    pub(super) fn hamper(&mut self, state: MappingState, reason: String, observer: &mut Observer) {
+        self.hampered = Some((state, reason));
+        self.show(observer);
+    }
+
+    /// The trouble that made this state is over.
+    pub(super) fn relieve(&mut self, state: MappingState, observer: &mut Observer) {
+        if self.hampered.as_ref().is_some_and(|(hampered, _)| *hampered == state) {
+            self.hampered = None;
+            self.show(observer);
+        }
+    }
+
+    /// What `status` is to show, if it has changed since it was last asked for.
+    pub(super) fn news(&mut self) -> Option<Standing> {
+        let is_news = self.written.as_ref() != Some(&self.standing);
+        is_news.then(|| {
+            self.written = Some(self.standing.clone());
+            self.standing.clone()
+        })
+    }
+
+    fn show(&mut self, observer: &mut Observer) {
+        let (state, reason) = match &self.hampered {
+            Some((state, reason)) => (*state, Some(reason.clone())),
+            None => (self.state, self.base_reason.clone()),
+        };
+        if self.standing.state == state.word() && self.standing.reason == reason {
+            return;
+        }
+        let mapping = &self.name;
+        match (&reason, state) {
+            (Some(reason), MappingState::Polling) => {
+                tracing::info!(%mapping, state = state.word(), "{reason}")
+            }
+            (Some(reason), _) => tracing::warn!(%mapping, state = state.word(), "{reason}"),
+            (None, _) => tracing::info!(%mapping, state = state.word(), "mapping is {}", state.word()),
+        }
+        self.standing.state = state.word().to_owned();
+        self.standing.reason.clone_from(&reason);
+        self.standing.since = ambient::now();
+        observer(&Event::Mapping(self.name.clone(), state, reason));
+    }
+
+    /// Each directory that cannot be listed is told once, and once more when it can.
+    fn tell(&mut self, surveyed: &Surveyed) {
+        let troubles: BTreeSet<String> = surveyed.troubles.iter().map(|(_, why)| why.clone()).collect();
+        for new in troubles.difference(&self.told) {
+            tracing::warn!(mapping = %self.name, "{new}; everything below it is left as it is");
+        }
+        self.standing.troubles = troubles.iter().take(ledger::MOST_TROUBLES).cloned().collect();
+        self.told = troubles;
+    }
+}
+
+/// What a job works with, off the async threads.
+struct Work {
+    desk: Arc<Desk>,
+    post: Arc<Post>,
+    watcher: Option<Arc<Watcher>>,
+    found: mpsc::Sender<Found>,
+}
+
+impl Work {
+    fn run(self, job: Job) -> JobEnd {
+        let limit_reached = AtomicBool::new(false);
+        let result = match &job {
+            Job::Survey(from) => self.survey(from, &limit_reached).map(Some),
+            Job::Vanished(path) => self.vanished(path).map(|()| None).map_err(survey::Error::from),
+        };
+        let mapping = self.post.mapping.name.clone();
+        JobEnd { mapping, job, result, limit_reached: limit_reached.into_inner() }
+    }
+
+    fn survey(&self, from: &RelPath, limit_reached: &AtomicBool) -> Result<Surveyed, survey::Error> {
+        let Post { mapping, root } = &*self.post;
+        self.resume(from)?;
+        let enter = |directory: &RelPath| {
+            let Some(watcher) = &self.watcher else { return };
+            match watcher.watch(&mapping.name, directory) {
+                Watched::Yes => {}
+                Watched::LimitReached => limit_reached.store(true, Ordering::Relaxed),
+                Watched::Failed(why) => {
+                    tracing::debug!(mapping = %mapping.name, %directory, "not watched: {why}")
+                }
+            }
+        };
+        let found = |found| self.hand_out(found);
+        let visitor = Visitor { enter: &enter, found: &found };
+        survey(&self.desk.ledger, root, mapping, from, &self.desk.cancel, visitor)
+    }
+
+    /// What was open when the process last ended is taken up again: the scan alone would not bring it up.
+    fn resume(&self, from: &RelPath) -> Result<(), ledger::Error> {
+        let name = &self.post.mapping.name;
+        let mut after = None;
+        loop {
+            let page = self.desk.ledger.open_keys(name, after.as_ref(), PAGE)?;
+            for key in &page {
+                if key.path.is_below(from) {
+                    self.hand_out(Found::There(key.clone(), 0));
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.path.clone()),
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    fn vanished(&self, path: &RelPath) -> Result<(), ledger::Error> {
+        let name = &self.post.mapping.name;
+        if let Some(watcher) = &self.watcher {
+            watcher.unwatch_below(name, path);
+        }
+        self.hand_out(Found::Away(Key::new(name.clone(), path.clone())));
+        let mut after = None;
+        loop {
+            let page = self.desk.ledger.keys_below(name, path, after.as_ref(), PAGE)?;
+            page.iter().for_each(|key| self.hand_out(Found::Away(key.clone())));
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.path.clone()),
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    /// Blocks while the loop has enough to do; nobody listens any more once it stops.
+    fn hand_out(&self, found: Found) {
+        drop(self.found.blocking_send(found));
+    }
+}
+
+fn reason_to_poll(mapping: &Mapping, root: &Root, watcher: Option<&Arc<Watcher>>) -> Option<String> {
+    let by_nature = || match root.filesystem() {
+        Ok(filesystem) => match filesystem.events {
+            Events::Local => None,
+            Events::None(why) => Some(format!("{}: {why}", filesystem.name)),
+        },
+        Err(_) => None,
+    };
+    match (mapping.policy.watch, watcher) {
+        (Watch::Poll, _) => Some("watch = \"poll\" in the configuration".to_owned()),
+        (Watch::Auto | Watch::Native, None) => Some("the system gives no watcher".to_owned()),
+        (Watch::Auto, Some(_)) => by_nature(),
+        (Watch::Native, Some(_)) => None,
+    }
+}
+
+fn limit_reason() -> String {
+    let limit = watch_limit().map_or_else(String::new, |limit| format!(" of {limit}"));
+    format!(
+        "the limit{limit} watched directories (fs.inotify.max_user_watches) is reached; the tree is walked every {} s instead: raise the limit above the number of directories",
+        POLL.as_secs()
+    )
 }

@@ -1,0 +1,131 @@
+//! The composition: from a configuration to the desk that the flows work at. The only place where doors meet one another.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::Global;
+use super::failure::{Exit, Failure};
+use crate::board::Board;
+use crate::cloud::{self, Client, Secret, Source, Tokens};
+use crate::config::{self, Auth, Config, Environment, Found};
+use crate::delivery::{Desk, Post, Restless};
+use crate::disk::Root;
+use crate::ledger::Ledger;
+use crate::meter::Meter;
+use crate::shelf::Shelf;
+
+/// Finds and reads the configuration that the flags, the environment and the file make together.
+pub(super) fn configuration(global: &Global) -> Result<Found, Failure> {
+    Ok(config::load(&options(global))?)
+}
+
+/// What the configuration is read by.
+pub(super) fn options(global: &Global) -> config::Options {
+    let state_dir = global.state_dir.as_ref().map(|path| config::Override {
+        flag: "--state-dir".to_owned(),
+        key: "state_dir".to_owned(),
+        value: std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
+    });
+    config::Options {
+        path: global.config.clone(),
+        environment: Environment::process(),
+        overrides: state_dir.into_iter().collect(),
+    }
+}
+
+/// The runtime that a command waits on: two threads for the network, a bounded number for disk and ledger.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(16)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Unclassified, format!("failed to start: {error}")))
+}
+
+/// The cloud as the configuration says it is reached, with the token source of `[auth]`.
+pub(super) fn client(config: &Config, environment: &Environment) -> Result<Client, Failure> {
+    let tokens = Tokens::new(source(&config.auth, environment)?, config.patience.clone());
+    let ca_file_pem = config.server.ca_file.as_deref().map(certificates).transpose()?;
+    let options = cloud::Options {
+        url: config.server.url.clone(),
+        upload_field: config.server.upload_field.clone(),
+        ca_file_pem,
+        proxy: match config.server.proxy {
+            config::Proxy::None => cloud::Proxy::None,
+            config::Proxy::Environment => cloud::Proxy::Environment,
+        },
+        patience: config.patience.clone(),
+    };
+    Ok(Client::new(options, tokens)?)
+}
+
+/// A desk with everything on it.
+pub(super) fn desk(config: &Config, client: Client, ledger: Ledger) -> Arc<Desk> {
+    desk_with(config, client, ledger, Meter::default())
+}
+
+/// A desk that goes on with the counters of another one.
+pub(super) fn desk_with(config: &Config, client: Client, ledger: Ledger, meter: Meter) -> Arc<Desk> {
+    let posts = config.mappings.iter().map(|mapping| {
+        let post = Post { mapping: mapping.clone(), root: Root::new(mapping.root.clone()) };
+        (mapping.name.clone(), Arc::new(post))
+    });
+    Arc::new(Desk {
+        posts: posts.collect::<BTreeMap<_, _>>(),
+        shelf: Shelf::new(client.clone(), ledger.clone(), config.patience.clone()),
+        board: Board::new(client.clone(), config.patience.poll_first / 2),
+        client,
+        ledger,
+        patience: config.patience.clone(),
+        meter,
+        restless: Restless::default(),
+        uploads: Arc::new(Semaphore::new(config.patience.uploads)),
+        cancel: CancellationToken::new(),
+    })
+}
+
+fn source(auth: &Auth, environment: &Environment) -> Result<Source, Failure> {
+    Ok(match auth {
+        Auth::Command { argv, timeout } => Source::Command { argv: argv.clone(), timeout: *timeout },
+        Auth::Endpoint { url, bearer_file } => {
+            Source::Endpoint { url: url.clone(), bearer: bearer_file.clone() }
+        }
+        Auth::TokenFile(path) => Source::File(path.clone()),
+        Auth::TokenEnv(name) => {
+            let token = environment.get(name).and_then(|token| token.to_str()).unwrap_or_default();
+            let token = Secret::new(token).map_err(|error| {
+                Failure::new(
+                    Exit::LoginNeeded,
+                    format!("failed to take the user token from ${name}: {error}"),
+                )
+                .hint(format!("set ${name} to a user token, or name another source in [auth]"))
+            })?;
+            Source::Fixed(token)
+        }
+        Auth::ApiKey { key_file, user_id, scope, ttl } => Source::ApiKey {
+            key_file: key_file.clone(),
+            user_id: *user_id,
+            scope: match scope {
+                config::Scope::Write => cloud::Scope::Write,
+                config::Scope::Manage => cloud::Scope::Manage,
+            },
+            ttl: *ttl,
+        },
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "certificates that the configuration names, read once at start"
+)]
+fn certificates(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        Failure::new(Exit::Configuration, format!("failed to read ca_file {}: {error}", path.display()))
+    })
+}

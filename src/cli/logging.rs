@@ -1,0 +1,1 @@
+//! Logs, set up before the first thing that may be worth logging.

@@ -1,0 +1,84 @@
+//! What the log is told: one line per finished delivery and per change of state, and repeated failures once with their count.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::delivery::Ended;
+use crate::file::State;
+use crate::timestamp::Tick;
+use crate::verdict::Verdict;
+
+/// How often a failure that repeats itself is told.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// How many different failures are kept in mind.
+const KEPT: usize = 64;
+
+/// Remembers what was told.
+#[derive(Debug, Default)]
+pub(super) struct Chronicle {
+    failures: HashMap<String, Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Tick,
+    since: u64,
+}
+
+impl Chronicle {
+    /// Tells of a step what is worth telling.
+    pub(super) fn step(&mut self, ended: &Ended, now: Tick) {
+        if let Verdict::Failed(failure) = &ended.verdict {
+            self.failure(&failure.what, now);
+        }
+        if ended.was == ended.is {
+            return;
+        }
+        let Some(entry) = &ended.entry else { return };
+        let bundle = &ended.key;
+        match ended.is {
+            State::Synced => {
+                let Some(current) = &entry.current else { return };
+                tracing::info!(
+                    %bundle,
+                    source_file = %current.lead.source_file,
+                    assets = current.parts().map(|part| part.assets.len()).sum::<usize>(),
+                    bytes = current.parts().map(|part| part.part.content.size).sum::<u64>(),
+                    "synced"
+                );
+            }
+            State::Held
+            | State::Blocked
+            | State::ConversionFailed
+            | State::Stalled
+            | State::Suspect
+            | State::Ambiguous => {
+                tracing::warn!(%bundle, state = ended.is.word(), "{}", entry.reason().unwrap_or_default());
+            }
+            State::Deleted | State::Detached => {
+                tracing::info!(%bundle, state = ended.is.word(), "{}", entry.reason().unwrap_or_default());
+            }
+            State::Settling | State::Ready | State::Uploading | State::Converting | State::Ignored => {
+                tracing::debug!(%bundle, state = ended.is.word(), "state changed");
+            }
+        }
+    }
+
+    fn failure(&mut self, what: &str, now: Tick) {
+        if let Some(told) = self.failures.get_mut(what) {
+            told.since += 1;
+            if now.since(told.at) < AGAIN {
+                return;
+            }
+            tracing::warn!(times = told.since, "{what}");
+            *told = Told { at: now, since: 0 };
+            return;
+        }
+        if self.failures.len() >= KEPT {
+            self.failures.clear();
+        }
+        tracing::warn!("{what}");
+        self.failures.insert(what.to_owned(), Told { at: now, since: 0 });
+    }
+}
