@@ -1,0 +1,210 @@
+//! Groups, as far as grants need them. For api_keys, and for members that manage the group.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Answer;
+use crate::emulator::access::{Caller, Level, Visit};
+use crate::emulator::asked::{self, NoBody, Stated};
+use crate::emulator::refusal::Refusal;
+use crate::emulator::vault::{Group, Member, MemberKind};
+use crate::emulator::{Site, render};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewGroup {
+    name: String,
+    #[serde(default)]
+    description: String,
+    members: Vec<NewMember>,
+}
+
+/// How the real API writes a member is not documented; these are the words of its member route.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewMember {
+    member_type: MemberKind,
+    member_id: String,
+    group_access: Level,
+    folder_access: Level,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Changes {
+    name: Option<String>,
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Membership {
+    group_access: Level,
+    folder_access: Level,
+}
+
+pub(super) async fn create(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Stated(body): Stated<NewGroup>,
+) -> Answer<(StatusCode, Json<Value>)> {
+    caller.must_be_api_key()?;
+    let mut visit = site.visit(caller);
+    let name = asked::name(&visit.knobs, &body.name)?.to_owned();
+    let mut members = Vec::new();
+    for new in body.members {
+        let id = member(&visit, new.member_type, &new.member_id)?;
+        let (group_access, folder_access) = (new.group_access, new.folder_access);
+        members.push(Member { kind: new.member_type, id, group_access, folder_access });
+    }
+    let group = Group { id: visit.vault.dice.id(), name, description: body.description, members };
+    let json = shown(&visit, &group);
+    visit.vault.groups.push(group);
+    Ok((StatusCode::CREATED, Json(json)))
+}
+
+pub(super) async fn show(State(site): State<Arc<Site>>, caller: Caller, Path(raw): Path<String>) -> Answer {
+    let visit = site.visit(caller);
+    let group = group(&visit, &raw, Level::Read)?;
+    Ok(Json(shown(&visit, group)))
+}
+
+pub(super) async fn change(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    Stated(body): Stated<Changes>,
+) -> Answer<StatusCode> {
+    let mut visit = site.visit(caller);
+    let id = group(&visit, &raw, Level::Manage)?.id;
+    let name = body.name.map(|name| asked::name(&visit.knobs, &name).map(str::to_owned)).transpose()?;
+    if let Some(group) = visit.vault.groups.get_mut(id) {
+        group.name = name.unwrap_or_else(|| group.name.clone());
+        group.description = body.description.unwrap_or_else(|| group.description.clone());
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn delete(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    _: NoBody,
+) -> Answer<StatusCode> {
+    let mut visit = site.visit(caller);
+    let id = group(&visit, &raw, Level::Manage)?.id;
+    visit.vault.groups.remove(id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn admit(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path((raw, kind, raw_member)): Path<(String, String, String)>,
+    Stated(body): Stated<Membership>,
+) -> Answer<StatusCode> {
+    let mut visit = site.visit(caller);
+    let id = group(&visit, &raw, Level::Manage)?.id;
+    let kind = member_kind(&kind)?;
+    let member = member(&visit, kind, &raw_member)?;
+    if let Some(group) = visit.vault.groups.get_mut(id) {
+        group.members.retain(|other| (other.kind, other.id) != (kind, member));
+        let (group_access, folder_access) = (body.group_access, body.folder_access);
+        group.members.push(Member { kind, id: member, group_access, folder_access });
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn expel(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path((raw, kind, raw_member)): Path<(String, String, String)>,
+    _: NoBody,
+) -> Answer<StatusCode> {
+    let mut visit = site.visit(caller);
+    let id = group(&visit, &raw, Level::Manage)?.id;
+    let kind = member_kind(&kind)?;
+    let member = member(&visit, kind, &raw_member)?;
+    if let Some(group) = visit.vault.groups.get_mut(id) {
+        group.members.retain(|other| (other.kind, other.id) != (kind, member));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn of_user(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+) -> Answer {
+    let visit = site.visit(caller);
+    let user = asked::id("user", &raw)?;
+    if visit.actor() != Some(user) {
+        caller.must_be_api_key()?;
+    }
+    let user = visit.vault.users.get(user).ok_or_else(|| visit.missing("user", user))?.id;
+    let groups =
+        visit.vault.groups.iter().filter(|group| group.members.iter().any(|member| member.id == user));
+    Ok(Json(groups.map(|group| shown(&visit, group)).collect()))
+}
+
+/// Reads `users` or `groups` in a path.
+pub(super) fn member_kind(raw: &str) -> Result<MemberKind, Refusal> {
+    match raw {
+        "users" => Ok(MemberKind::Users),
+        "groups" => Ok(MemberKind::Groups),
+        _ => Err(Refusal::malformed(format!("members are users or groups, not {raw:?}"))),
+    }
+}
+
+/// The id of an existing user or group.
+pub(super) fn member(visit: &Visit<'_>, kind: MemberKind, raw: &str) -> Result<Uuid, Refusal> {
+    let id = asked::id("member", raw)?;
+    let (what, exists) = match kind {
+        MemberKind::Users => ("user", visit.vault.users.get(id).is_some()),
+        MemberKind::Groups => ("group", visit.vault.groups.get(id).is_some()),
+    };
+    if exists { Ok(id) } else { Err(visit.missing(what, id)) }
+}
+
+fn group<'a>(visit: &'a Visit<'_>, raw: &str, need: Level) -> Result<&'a Group, Refusal> {
+    let id = asked::id("group", raw)?;
+    let group = visit.vault.groups.get(id).ok_or_else(|| visit.missing("group", id))?;
+    if let Caller::User { user, scope } = visit.caller {
+        let access =
+            group.members.iter().filter(|member| member.id == user).map(|member| member.group_access);
+        if access.max().map(|access| access.min(scope)) >= Some(need) {
+            return Ok(group);
+        }
+    }
+    visit.caller.must_be_api_key().map(|()| group)
+}
+
+fn shown(visit: &Visit<'_>, group: &Group) -> Value {
+    let members = group.members.iter().map(|member| {
+        let name = match member.kind {
+            MemberKind::Users => render::username(&visit.vault, member.id),
+            MemberKind::Groups => {
+                visit.vault.groups.get(member.id).map(|group| group.name.clone()).unwrap_or_default()
+            }
+        };
+        json!({
+            "member_type": member.kind,
+            "member_id": member.id,
+            "name": name,
+            "group_access": member.group_access,
+            "folder_access": member.folder_access,
+        })
+    });
+    json!({
+        "group_id": group.id,
+        "name": group.name,
+        "description": group.description,
+        "members": members.collect::<Vec<_>>(),
+    })
+}
