@@ -16,7 +16,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::agenda::{Agenda, Backoff, Reach, Voucher};
 use crate::ambient;
-use crate::delivery::{self, Desk, Ended};
+use crate::delivery::{self, Ended};
+use crate::desk::Desk;
 use crate::disk::{Hint, Hints, IGNORE_FILE, Signal as DiskSignal, Watcher};
 use crate::file::{Key, MappingName, RelPath, State};
 use crate::mapping::{Admission, UNVOUCHED};
@@ -24,6 +25,7 @@ use crate::signals::{self, Signal, Signals, Tell};
 use crate::survey::Found;
 use crate::timestamp::{Tick, Timestamp};
 use crate::verdict::{Blame, Failure, Verdict};
+use crate::worker::blocking;
 
 use chronicle::Chronicle;
 use round::{Job, JobEnd, Round};
@@ -458,7 +460,7 @@ impl Daemon {
         for (name, round) in &mut self.rounds {
             let Some(standing) = round.news() else { continue };
             let (ledger, mapping) = (self.desk.ledger.clone(), name.clone());
-            let written = delivery::blocking(move || ledger.put_standing(&mapping, &standing)).await;
+            let written = blocking(move || ledger.put_standing(&mapping, &standing)).await;
             if let Err(error) = written {
                 self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
                 return;

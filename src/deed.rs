@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 
 use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadError, UploadTask};
-use crate::delivery::{Desk, Post, blocking};
+use crate::desk::{Desk, Post};
 use crate::disk;
 use crate::file::entry::{Conversion, RemotePart, Title};
 use crate::file::{ContentHash, Intent, Part, PartName};
 use crate::id::SourceFileId;
 use crate::plan::{Action, Claim, Finding, GaveUp, HowItEnded, Outcome, Proof};
 use crate::verdict::{Blame, Failure};
+use crate::worker::blocking;
 
 /// Performs an upload, a look-up or a question for a task; everything else needs no deed.
 pub async fn perform(desk: &Arc<Desk>, post: &Post, action: &Action) -> Outcome {

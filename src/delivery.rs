@@ -4,63 +4,18 @@
 
 mod look;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use crate::agenda::{Errand, Reach};
 use crate::ambient;
-use crate::board::Board;
-use crate::cloud::Client;
 use crate::deed;
-use crate::disk::Root;
+use crate::desk::{Desk, Post};
 use crate::file::entry::Entry;
-use crate::file::{Key, MappingName, Sighting, State};
-use crate::ledger::{self, Ledger};
-use crate::mapping::Mapping;
-use crate::meter::Meter;
-use crate::patience::Patience;
+use crate::file::{Key, Sighting, State};
+use crate::ledger;
 use crate::plan::{self, Action, Moment, Outcome, Remote};
-use crate::shelf::Shelf;
 use crate::verdict::{Blame, Failure, Verdict};
-
-pub use look::Restless;
-
-/// Everything that a step works with. Replaced as a whole by a reload; steps that are out keep theirs.
-#[derive(Debug)]
-pub struct Desk {
-    /// The mappings, by name.
-    pub posts: BTreeMap<MappingName, Arc<Post>>,
-    /// The ledger.
-    pub ledger: Ledger,
-    /// The cloud.
-    pub client: Client,
-    /// The remote folders.
-    pub shelf: Shelf,
-    /// The upload tasks.
-    pub board: Board,
-    /// How long is waited for what.
-    pub patience: Patience,
-    /// What has moved.
-    pub meter: Meter,
-    /// Files that were seen and not yet at rest.
-    pub restless: Restless,
-    /// One permit for each upload that may run at once.
-    pub uploads: Arc<Semaphore>,
-    /// Cancelled when long reads are no longer worth finishing.
-    pub cancel: CancellationToken,
-}
-
-/// One mapping and its root.
-#[derive(Debug)]
-pub struct Post {
-    /// The mapping.
-    pub mapping: Mapping,
-    /// Its root.
-    pub root: Root,
-}
+use crate::worker::blocking;
 
 /// How a step ended.
 #[derive(Debug, Clone)]
@@ -274,16 +229,4 @@ async fn put(
 
 fn moment() -> Moment {
     Moment { now: ambient::now(), attempt: ambient::attempt_id() }
-}
-
-/// Runs what blocks off the async threads; a panic in it goes on as the panic of the step.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is going down: nothing after this point will be polled again.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }

@@ -11,7 +11,6 @@ use tokio::sync::Mutex;
 
 use crate::ambient;
 use crate::cloud::{self, Client, Folder};
-use crate::delivery::blocking;
 use crate::file::{MappingName, PartName, RelPath, shown};
 use crate::id::{FolderId, SourceFileId};
 use crate::ledger::Ledger;
@@ -20,6 +19,7 @@ use crate::patience::Patience;
 use crate::plan::{Claimed, Namesake, Remote};
 use crate::timestamp::Tick;
 use crate::verdict::{Blame, Failure};
+use crate::worker::blocking;
 
 /// The remote folders of all mappings.
 #[derive(Debug)]

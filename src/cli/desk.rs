@@ -13,7 +13,7 @@ use super::failure::{Exit, Failure};
 use crate::board::Board;
 use crate::cloud::{self, Client, Secret, Source, Tokens};
 use crate::config::{self, Auth, Config, Environment, Found};
-use crate::delivery::{Desk, Post, Restless};
+use crate::desk::{Desk, Post, Restless};
 use crate::disk::Root;
 use crate::ledger::Ledger;
 use crate::meter::Meter;

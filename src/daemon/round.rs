@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{Event, Mode, Observer};
 use crate::ambient;
-use crate::delivery::{Desk, Post};
+use crate::desk::{Desk, Post};
 use crate::disk::{self, Events, Root, Watched, Watcher, watch_limit};
 use crate::file::{Key, MappingName, RelPath};
 use crate::ledger::{self, Standing};

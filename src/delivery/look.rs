@@ -1,20 +1,17 @@
 //! What the disk shows of one bundle now: stat first, and read only what a stat cannot vouch for.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Desk, Post};
 use crate::agenda::{Errand, Voucher};
 use crate::ambient;
+use crate::desk::{Desk, Post};
 use crate::disk::{self, Kind, Look};
 use crate::file::content::Content;
 use crate::file::sighting::{RootProof, Seen, Trust, Whole};
-use crate::file::{Attempt, ContentHash, Entry, Fingerprint, Key, Part, PartName, RelPath, Sighting};
+use crate::file::{Attempt, ContentHash, Entry, Fingerprint, Part, PartName, RelPath, Sighting};
 use crate::ledger;
 use crate::mapping::{Admission, UNVOUCHED};
 use crate::plan::is_same_file;
-use crate::timestamp::{Tick, Timestamp};
 
 /// What the disk shows of the errand's bundle.
 pub(super) fn look(
@@ -150,71 +147,4 @@ const ONCE_MORE: Duration = Duration::from_millis(2_100);
 pub(super) fn read_once_more(entry: &Entry) -> Option<Duration> {
     let is_racy = entry.seen.is_some_and(|seen| seen.trust == Trust::Racy);
     (is_racy && entry.attempt == Attempt::Idle).then_some(ONCE_MORE)
-}
-
-/// Files that a scan brought up before they were at rest: what they looked like, and since when.
-///
-/// For a file whose stamps lie well back its stamps are proof enough; for the others only standing still between two looks is.
-#[derive(Debug, Default)]
-pub struct Restless(Mutex<HashMap<Key, (u64, Timestamp, Tick)>>);
-
-impl Restless {
-    /// How much longer a file that nobody vouches for has to stand still; zero if it has stood still for `needed`.
-    fn wait(&self, key: &Key, stat: &Fingerprint, needed: Duration, tick: Tick, now: Timestamp) -> Duration {
-        let touched = stat.last_touched();
-        let is_from_the_future = touched > now;
-        let by_stamps = needed.saturating_sub(now.since(touched));
-        if !is_from_the_future && by_stamps.is_zero() {
-            return Duration::ZERO;
-        }
-        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let look = looks.entry(key.clone()).or_insert((stat.size, stat.mtime, tick));
-        if (look.0, look.1) != (stat.size, stat.mtime) {
-            *look = (stat.size, stat.mtime, tick);
-        }
-        let by_looks = needed.saturating_sub(tick.since(look.2));
-        if is_from_the_future { by_looks } else { by_looks.min(by_stamps) }
-    }
-
-    fn forget(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::file::MappingName;
-
-    const NEEDED: Duration = Duration::from_secs(10);
-
-    fn stat(size: u64, mtime: i64) -> Fingerprint {
-        let mtime = Timestamp::from_stat(mtime, 0);
-        Fingerprint { size, mtime, ctime: mtime, inode: 1, device: 1 }
-    }
-
-    fn key() -> Key {
-        Key::new(MappingName::new("m"), RelPath::from_bytes(b"a").unwrap())
-    }
-
-    fn tick(seconds: u64) -> Tick {
-        Tick::new(Duration::from_secs(seconds))
-    }
-
-    #[test]
-    fn a_file_whose_stamps_lie_well_back_does_not_wait() {
-        let restless = Restless::default();
-        let now = Timestamp::from_stat(1_000, 0);
-        assert_eq!(restless.wait(&key(), &stat(1, 990), NEEDED, tick(0), now), Duration::ZERO);
-        assert_eq!(restless.wait(&key(), &stat(1, 994), NEEDED, tick(0), now), Duration::from_secs(4));
-    }
-
-    #[test]
-    fn a_file_from_the_future_has_to_stand_still_between_two_looks() {
-        let restless = Restless::default();
-        let now = Timestamp::from_stat(1_000, 0);
-        assert_eq!(restless.wait(&key(), &stat(1, 9_000), NEEDED, tick(0), now), NEEDED);
-        assert_eq!(restless.wait(&key(), &stat(2, 9_000), NEEDED, tick(9), now), NEEDED, "it grew");
-        assert_eq!(restless.wait(&key(), &stat(2, 9_000), NEEDED, tick(19), now), Duration::ZERO);
-    }
 }

@@ -1,0 +1,128 @@
+//! What the flows work at: mappings and doors, laid out once. Holds, and does nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::board::Board;
+use crate::cloud::Client;
+use crate::disk::Root;
+use crate::file::{Fingerprint, Key, MappingName};
+use crate::ledger::Ledger;
+use crate::mapping::Mapping;
+use crate::meter::Meter;
+use crate::patience::Patience;
+use crate::shelf::Shelf;
+use crate::timestamp::{Tick, Timestamp};
+
+/// Everything that a step works with. Replaced as a whole by a reload; steps that are out keep theirs.
+#[derive(Debug)]
+pub struct Desk {
+    /// The mappings, by name.
+    pub posts: BTreeMap<MappingName, Arc<Post>>,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The cloud.
+    pub client: Client,
+    /// The remote folders.
+    pub shelf: Shelf,
+    /// The upload tasks.
+    pub board: Board,
+    /// How long is waited for what.
+    pub patience: Patience,
+    /// What has moved.
+    pub meter: Meter,
+    /// Files that were seen and not yet at rest.
+    pub restless: Restless,
+    /// One permit for each upload that may run at once.
+    pub uploads: Arc<Semaphore>,
+    /// Cancelled when long reads are no longer worth finishing.
+    pub cancel: CancellationToken,
+}
+
+/// One mapping and its root.
+#[derive(Debug)]
+pub struct Post {
+    /// The mapping.
+    pub mapping: Mapping,
+    /// Its root.
+    pub root: Root,
+}
+
+/// Files that a scan brought up before they were at rest: what they looked like, and since when.
+///
+/// For a file whose stamps lie well back its stamps are proof enough; for the others only standing still between two looks is.
+#[derive(Debug, Default)]
+pub struct Restless(Mutex<HashMap<Key, (u64, Timestamp, Tick)>>);
+
+impl Restless {
+    /// How much longer a file that nobody vouches for has to stand still; zero if it has stood still for `needed`.
+    pub fn wait(
+        &self,
+        key: &Key,
+        stat: &Fingerprint,
+        needed: Duration,
+        tick: Tick,
+        now: Timestamp,
+    ) -> Duration {
+        let touched = stat.last_touched();
+        let is_from_the_future = touched > now;
+        let by_stamps = needed.saturating_sub(now.since(touched));
+        if !is_from_the_future && by_stamps.is_zero() {
+            return Duration::ZERO;
+        }
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = looks.entry(key.clone()).or_insert((stat.size, stat.mtime, tick));
+        if (look.0, look.1) != (stat.size, stat.mtime) {
+            *look = (stat.size, stat.mtime, tick);
+        }
+        let by_looks = needed.saturating_sub(tick.since(look.2));
+        if is_from_the_future { by_looks } else { by_looks.min(by_stamps) }
+    }
+
+    /// It is at rest, or gone.
+    pub fn forget(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::{MappingName, RelPath};
+
+    const NEEDED: Duration = Duration::from_secs(10);
+
+    fn stat(size: u64, mtime: i64) -> Fingerprint {
+        let mtime = Timestamp::from_stat(mtime, 0);
+        Fingerprint { size, mtime, ctime: mtime, inode: 1, device: 1 }
+    }
+
+    fn key() -> Key {
+        Key::new(MappingName::new("m"), RelPath::from_bytes(b"a").unwrap())
+    }
+
+    fn tick(seconds: u64) -> Tick {
+        Tick::new(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_file_whose_stamps_lie_well_back_does_not_wait() {
+        let restless = Restless::default();
+        let now = Timestamp::from_stat(1_000, 0);
+        assert_eq!(restless.wait(&key(), &stat(1, 990), NEEDED, tick(0), now), Duration::ZERO);
+        assert_eq!(restless.wait(&key(), &stat(1, 994), NEEDED, tick(0), now), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn a_file_from_the_future_has_to_stand_still_between_two_looks() {
+        let restless = Restless::default();
+        let now = Timestamp::from_stat(1_000, 0);
+        assert_eq!(restless.wait(&key(), &stat(1, 9_000), NEEDED, tick(0), now), NEEDED);
+        assert_eq!(restless.wait(&key(), &stat(2, 9_000), NEEDED, tick(9), now), NEEDED, "it grew");
+        assert_eq!(restless.wait(&key(), &stat(2, 9_000), NEEDED, tick(19), now), Duration::ZERO);
+    }
+}
