@@ -31,11 +31,16 @@ pub(super) fn write(dir: &Path, path: &str, bytes: impl AsRef<[u8]>) {
     std::fs::write(path, bytes).unwrap();
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test changes the tree that is looked at")]
+pub(super) fn rename(from: &Path, to: &Path) {
+    std::fs::rename(from, to).unwrap();
+}
+
 /// Whether permissions bind this process; says so if they do not, for then a test proves nothing.
 pub(super) fn permissions_bind(dir: &Path) -> bool {
     let probe = dir.join("probe");
     std::fs::create_dir(&probe).unwrap();
-    std::fs::set_permissions(&probe, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&probe, std::fs::Permissions::from_mode(0o000)).unwrap();
     let binds = rustix::fs::open(&probe, kernel::LISTING, rustix::fs::Mode::empty()).is_err();
     std::fs::remove_dir(&probe).unwrap();
     if !binds {
@@ -257,7 +262,7 @@ fn a_root_made_anew_at_the_same_path_has_another_identity() {
     let root = Root::new(path.clone());
     let before = root.identity().unwrap();
     assert!(before.is_same_root(&root.identity().unwrap()));
-    std::fs::rename(&path, dir.path().join("old")).unwrap();
+    rename(&path, &dir.path().join("old"));
     std::fs::create_dir(&path).unwrap();
     assert!(!before.is_same_root(&root.identity().unwrap()));
 }
@@ -290,6 +295,6 @@ fn an_unreadable_file_is_denied() {
         return;
     }
     write(dir.path(), "a.fbx", "x");
-    std::fs::set_permissions(dir.path().join("a.fbx"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(dir.path().join("a.fbx"), std::fs::Permissions::from_mode(0o000)).unwrap();
     assert_eq!(read_now(&root, "a.fbx"), Err(Error::Denied { path: rel("a.fbx") }));
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
 
-use super::super::tests::{rel, tree, write};
+use super::super::tests::{rel, rename, tree, write};
 use super::*;
 
-const SIZE: usize = 5 * (CHUNK as usize) / 2;
+const FULL: usize = 256 << 10;
+const SIZE: usize = 5 * FULL / 2;
 
 struct Request {
     dir: TempDir,
@@ -72,7 +73,7 @@ fn writable(path: &Path) -> std::fs::File {
 
 #[tokio::test]
 async fn an_unchanged_file_is_sent_whole() {
-    for size in [0, 1, CHUNK as usize, SIZE] {
+    for size in [0, 1, FULL, SIZE] {
         let request = request(&[("a.fbx", size)]);
         let counted = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&counted);
@@ -173,7 +174,7 @@ async fn a_file_replaced_by_another_is_still_sent_as_it_was() {
     let (taken, ended, outcome) = request
         .send(1, |dir| {
             write(dir, "new", "other bytes");
-            std::fs::rename(dir.join("new"), dir.join("a.fbx")).unwrap();
+            rename(&dir.join("new"), &dir.join("a.fbx"));
         })
         .await;
     assert_eq!((taken, ended, outcome), (SIZE as u64, Ok(()), Sent::Whole));

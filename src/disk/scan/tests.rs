@@ -117,7 +117,7 @@ fn a_directory_that_cannot_be_listed_is_incomplete_and_not_empty() {
     }
     write(dir.path(), "open/a.fbx", "x");
     write(dir.path(), "shut/a.fbx", "x");
-    std::fs::set_permissions(dir.path().join("shut"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(dir.path().join("shut"), std::fs::Permissions::from_mode(0o000)).unwrap();
     let walked = walk(&root);
     std::fs::set_permissions(dir.path().join("shut"), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(walked.directory("shut").complete, Complete::No(Error::Denied { path: rel("shut") }));

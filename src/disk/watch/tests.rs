@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::super::tests::{rel, tree, write};
+use super::super::tests::{rel, rename, tree, write};
 use super::*;
 
 fn name() -> MappingName {
@@ -49,7 +49,7 @@ async fn a_written_file_is_told_as_closed_and_reading_it_is_not_told() {
 async fn an_atomic_save_is_told_as_closed_at_its_target() {
     let (dir, _watcher, mut hints) = start(100);
     write(dir.path(), "a.tmp", "x");
-    std::fs::rename(dir.path().join("a.tmp"), dir.path().join("a.fbx")).unwrap();
+    rename(&dir.path().join("a.tmp"), &dir.path().join("a.fbx"));
     until(&mut hints, |hint| *hint == at("a.fbx", Signal::Closed)).await;
 }
 
@@ -97,10 +97,10 @@ async fn a_directory_moved_in_is_to_be_listed_and_one_moved_out_vanished() {
     let (dir, watcher, mut hints) = start(100);
     let outside = tempfile::tempdir().unwrap();
     write(outside.path(), "d/a.fbx", "x");
-    std::fs::rename(outside.path().join("d"), dir.path().join("d")).unwrap();
+    rename(&outside.path().join("d"), &dir.path().join("d"));
     assert_eq!(next(&mut hints).await, Hint::Below { mapping: name(), path: rel("d") });
     assert_eq!(watcher.watch(&name(), &rel("d")), Watched::Yes);
-    std::fs::rename(dir.path().join("d"), outside.path().join("d")).unwrap();
+    rename(&dir.path().join("d"), &outside.path().join("d"));
     until(&mut hints, |hint| *hint == Hint::Vanished { mapping: name(), path: rel("d") }).await;
     assert_eq!(watcher.watches(), 1);
 }
