@@ -71,9 +71,15 @@ fn open_in_one(base: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<Owned
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS
         | ResolveFlags::NO_XDEV;
+    // openat2 refuses what has no meaning for a descriptor that only names a place, where openat overlooks it.
+    let flags = if flags.contains(OFlags::PATH) {
+        flags | ALWAYS.difference(OFlags::NONBLOCK)
+    } else {
+        flags | ALWAYS
+    };
     let mut tries = 0;
     loop {
-        match openat2(base, path, flags | ALWAYS, Mode::empty(), resolve) {
+        match openat2(base, path, flags, Mode::empty(), resolve) {
             // EAGAIN: a rename raced with the look-up, or somebody's lease is being broken.
             Err(Errno::INTR | Errno::AGAIN) if tries < 8 => tries += 1,
             done => return done,

@@ -129,8 +129,7 @@ impl Base<'_> {
 /// The file system that an open descriptor lies on.
 #[cfg(target_os = "linux")]
 pub(super) fn volume_of(fd: BorrowedFd<'_>) -> Result<FileSystem, Errno> {
-    let magic = i64::from(rustix::fs::fstatfs(fd)?.f_type);
-    Ok(FileSystem::of_magic(u64::from_ne_bytes(magic.to_ne_bytes())))
+    Ok(FileSystem::of_magic(rustix::fs::fstatfs(fd)?.f_type.cast_unsigned()))
 }
 
 /// The file system that an open descriptor lies on.

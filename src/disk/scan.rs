@@ -438,7 +438,8 @@ impl Pass<'_, '_> {
         }
         let stat = kernel::stat_at(self.fd, name).map_err(|errno| Error::of(&path, errno))?;
         // It may be something else by now than it was listed as.
-        if Kind::of(listed) != stat.kind && !self.admitted(name, &path, stat.kind) {
+        let judged = listed != FileType::Unknown && Kind::of(listed) == stat.kind;
+        if !judged && !self.admitted(name, &path, stat.kind) {
             return Ok(());
         }
         match stat.kind {
