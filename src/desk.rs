@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
 use crate::cloud::Client;
+use crate::config::Config;
 use crate::disk::Root;
 use crate::file::{Fingerprint, Key, MappingName};
 use crate::ledger::Ledger;
@@ -41,6 +42,29 @@ pub struct Desk {
     pub uploads: Arc<Semaphore>,
     /// Cancelled when long reads are no longer worth finishing.
     pub cancel: CancellationToken,
+}
+
+impl Desk {
+    /// Lays out everything that `config` asks for. The counters may go on from another desk.
+    #[must_use]
+    pub fn lay(config: &Config, client: Client, ledger: Ledger, meter: Meter) -> Arc<Self> {
+        let posts = config.mappings.iter().map(|mapping| {
+            let post = Post { mapping: mapping.clone(), root: Root::new(mapping.root.clone()) };
+            (mapping.name.clone(), Arc::new(post))
+        });
+        Arc::new(Self {
+            posts: posts.collect(),
+            shelf: Shelf::new(client.clone(), ledger.clone(), config.patience.clone()),
+            board: Board::new(client.clone(), config.patience.poll_first / 2),
+            client,
+            ledger,
+            patience: config.patience.clone(),
+            meter,
+            restless: Restless::default(),
+            uploads: Arc::new(Semaphore::new(config.patience.uploads)),
+            cancel: CancellationToken::new(),
+        })
+    }
 }
 
 /// One mapping and its root.

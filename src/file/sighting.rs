@@ -109,14 +109,17 @@ pub struct RootIdentity {
 }
 
 impl RootIdentity {
-    /// Whether both describe one directory. A birth time that only one side knows says nothing.
+    /// Whether both describe one directory.
+    ///
+    /// An inode with its birth time to the nanosecond is proof enough, and outlives a file system id that is made from
+    /// the device number (as XFS does) when disks are renumbered. Where a birth time is not told the id has to agree.
     #[must_use]
     pub fn is_same_root(&self, other: &Self) -> bool {
-        let births_agree = match (self.birth, other.birth) {
-            (Some(mine), Some(theirs)) => mine == theirs,
-            (None, Some(_)) | (Some(_), None) | (None, None) => true,
-        };
-        self.filesystem == other.filesystem && self.inode == other.inode && births_agree
+        self.inode == other.inode
+            && match (self.birth, other.birth) {
+                (Some(mine), Some(theirs)) => mine == theirs,
+                (None, Some(_)) | (Some(_), None) | (None, None) => self.filesystem == other.filesystem,
+            }
     }
 }
 
@@ -142,6 +145,13 @@ mod tests {
         assert!(RootProof::attest(Some(&root(2)), &root(3), &root(3)).is_none());
         assert!(RootProof::attest(Some(&root(2)), &root(2), &root(3)).is_none());
         assert!(RootProof::attest(Some(&root(2)), &root(2), &root(2)).is_some());
+    }
+
+    #[test]
+    fn a_renumbered_disk_does_not_make_another_root() {
+        let born = RootIdentity { birth: Some(Timestamp::from_nanos(1)), ..root(2) };
+        assert!(born.is_same_root(&RootIdentity { filesystem: 9, ..born }));
+        assert!(!root(2).is_same_root(&RootIdentity { filesystem: 9, ..root(2) }));
     }
 
     #[test]

@@ -1,0 +1,144 @@
+//! A temporary studio: a root, a state directory, an emulated cloud, and the flows between them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use versync::cloud::{self, Client, Secret, Source, Tokens};
+use versync::config::{Config, Environment};
+use versync::daemon::{self, Ending, Event, Goal, Mode, Orders};
+use versync::desk::Desk;
+use versync::emulator::{Emulator, Options, Stored};
+use versync::file::{Entry, Key, MappingName, RelPath};
+use versync::ledger::Ledger;
+use versync::meter::Meter;
+use versync::signals::Signals;
+
+/// A temporary studio with one mapping called `studio`.
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    dir: tempfile::TempDir,
+    settings: String,
+}
+
+impl World {
+    /// An empty root and an empty cloud.
+    pub(crate) async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("studio")).unwrap();
+        Self { emulator: Emulator::start(options).await.unwrap(), dir, settings: String::new() }
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("studio")
+    }
+
+    /// Writes a file below the root, as a tool does that is done with it long since.
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        let seeds = self.emulator.seeds();
+        let text = format!(
+            r#"
+            state_dir = "{state}"
+            [server]
+            url = "{url}"
+            [auth]
+            user_token_env = "UNUSED"
+            [limits]
+            ambiguous_wait = "300ms"
+            poll_first = "20ms"
+            poll_max = "100ms"
+            retry_first = "20ms"
+            retry_max = "200ms"
+            [defaults]
+            settle = "20ms"
+            delete_settle = "50ms"
+            [[mapping]]
+            name = "studio"
+            path = "{root}"
+            folder = "{folder}"
+            {settings}
+            "#,
+            state = self.dir.path().join("state").display(),
+            url = self.emulator.url(),
+            root = self.root().display(),
+            folder = seeds.folder_id,
+            settings = self.settings,
+        );
+        versync::config::parse(&text, "test", &Environment::default()).unwrap()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let config = self.config();
+        let token = Secret::new(&self.emulator.seeds().user_token).unwrap();
+        let options = cloud::Options {
+            url: config.server.url,
+            upload_field: config.server.upload_field,
+            ca_file_pem: None,
+            proxy: cloud::Proxy::None,
+            patience: config.patience.clone(),
+        };
+        Client::new(options, Tokens::new(Source::Fixed(token), config.patience)).unwrap()
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::open(&self.config().state_dir).unwrap()
+    }
+
+    /// One pass over everything, as `versync sync` makes it.
+    pub(crate) async fn sync(&self) -> (Ending, Vec<Event>) {
+        let config = self.config();
+        let desk = Desk::lay(&config, self.client(), self.ledger(), Meter::default());
+        let orders = Orders {
+            mode: Mode::Once(Goal::Synced),
+            scope: config.mappings.iter().map(|it| (it.name.clone(), RelPath::root())).collect(),
+        };
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&events);
+        let observer = Box::new(move |event: &Event| seen.lock().unwrap().push(event.clone()));
+        let (_sender, mut signals) = Signals::by_hand();
+        let ending = daemon::run(desk, orders, None, &mut signals, None, observer).await;
+        (ending, Arc::try_unwrap(events).unwrap().into_inner().unwrap())
+    }
+
+    /// What the ledger believes of a file.
+    pub(crate) fn entry(&self, path: &str) -> Entry {
+        let key = Key::new(MappingName::new("studio"), RelPath::from_bytes(path.as_bytes()).unwrap());
+        self.ledger().entry(&key).unwrap()
+    }
+
+    /// The files in the mapping's remote folder, by their path below it.
+    pub(crate) fn remote(&self) -> Vec<(String, Stored)> {
+        let mut files: Vec<_> = self
+            .emulator
+            .source_files()
+            .into_iter()
+            .map(|file| {
+                let mut path: Vec<_> = file.folder_path.iter().skip(1).cloned().collect();
+                path.push(file.name.clone());
+                (path.join("/"), file)
+            })
+            .collect();
+        files.sort_by(|a, b| a.0.cmp(&b.0));
+        files
+    }
+
+    /// How many requests of this method and route the cloud has seen.
+    pub(crate) fn requests(&self, method: &str, route: &str) -> usize {
+        self.emulator.requests().iter().filter(|it| it.method == method && it.route == route).count()
+    }
+}
+
+/// The hash of a file on disk, as the emulator tells it of what it holds.
+pub(crate) fn hash_of(path: &Path) -> String {
+    blake3::hash(&std::fs::read(path).unwrap()).to_hex().to_string()
+}
