@@ -17,7 +17,7 @@ use versync::signals::Signals;
 pub(crate) struct World {
     pub(crate) emulator: Emulator,
     dir: tempfile::TempDir,
-    settings: String,
+    root: PathBuf,
 }
 
 impl World {
@@ -29,11 +29,17 @@ impl World {
     pub(crate) async fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("studio")).unwrap();
-        Self { emulator: Emulator::start(options).await.unwrap(), dir, settings: String::new() }
+        let root = dir.path().join("studio");
+        Self { emulator: Emulator::start(options).await.unwrap(), dir, root }
     }
 
-    pub(crate) fn root(&self) -> PathBuf {
-        self.dir.path().join("studio")
+    /// A studio whose root is somebody else's directory. Nothing is ever written there.
+    pub(crate) async fn around(root: PathBuf) -> Self {
+        Self { root, ..Self::new().await }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Writes a file below the root, as a tool does that is done with it long since.
@@ -66,13 +72,11 @@ impl World {
             name = "studio"
             path = "{root}"
             folder = "{folder}"
-            {settings}
             "#,
             state = self.dir.path().join("state").display(),
             url = self.emulator.url(),
             root = self.root().display(),
             folder = seeds.folder_id,
-            settings = self.settings,
         );
         versync::config::parse(&text, "test", &Environment::default()).unwrap()
     }
@@ -136,6 +140,17 @@ impl World {
     pub(crate) fn requests(&self, method: &str, route: &str) -> usize {
         self.emulator.requests().iter().filter(|it| it.method == method && it.route == route).count()
     }
+}
+
+/// The real models, if they are there: beside the checkout, or where `VERSYNC_MODELS` says.
+pub(crate) fn models() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models");
+    let path = std::env::var_os("VERSYNC_MODELS").map_or(beside, PathBuf::from);
+    let found = path.is_dir().then(|| path.canonicalize().unwrap());
+    if found.is_none() {
+        eprintln!("SKIPPED: no real models at {}; set VERSYNC_MODELS to test with them", path.display());
+    }
+    found
 }
 
 /// The hash of a file on disk, as the emulator tells it of what it holds.
