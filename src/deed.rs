@@ -83,7 +83,7 @@ async fn upload(desk: &Arc<Desk>, post: &Post, intent: &Intent) -> Outcome {
     let parcel = Parcel {
         parts: streams
             .into_iter()
-            .map(|part| ParcelPart { name: part.name, length: part.length, body: part.bytes })
+            .map(|part| ParcelPart { name: part.name, length: part.length, body: desk.pace.keep(part.bytes) })
             .collect(),
     };
     let underway = desk.meter.uploading();

@@ -8,6 +8,7 @@ pub mod desk;
 pub mod deed;
 pub mod shelf;
 pub mod board;
+pub mod pace;
 pub mod meter;
 pub mod config;
 pub mod ledger;
