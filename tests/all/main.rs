@@ -1,5 +1,6 @@
 //! The tests that see versync from outside, in one binary.
 
 mod world; // a temporary studio, an emulator, a ledger
+mod live; // what an artist does while versync watches
 mod real_models; // the models of other people's tools, synced as they are
 mod first_sync; // a tree arrives whole, once, and is known afterwards

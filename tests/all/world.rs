@@ -2,16 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use versync::cloud::{self, Client, Secret, Source, Tokens};
 use versync::config::{Config, Environment};
 use versync::daemon::{self, Ending, Event, Goal, Mode, Orders};
 use versync::desk::Desk;
+use versync::disk::{Root, Watcher};
 use versync::emulator::{Emulator, Options, Stored};
-use versync::file::{Entry, Key, MappingName, RelPath};
+use versync::file::{Entry, Key, MappingName, RelPath, State};
 use versync::ledger::Ledger;
 use versync::meter::Meter;
-use versync::signals::Signals;
+use versync::signals::{self, Signal, Signals};
 
 /// A temporary studio with one mapping called `studio`.
 pub(crate) struct World {
@@ -114,10 +118,36 @@ impl World {
         (ending, Arc::try_unwrap(events).unwrap().into_inner().unwrap())
     }
 
+    /// Starts to watch, as `versync run` does, and waits until everything that is there has been dealt with.
+    pub(crate) async fn run(&self) -> Running {
+        let config = self.config();
+        let ledger = self.ledger();
+        let desk = Desk::lay(&config, self.client(), ledger.clone(), Meter::default());
+        let orders = Orders {
+            mode: Mode::Watch,
+            scope: config.mappings.iter().map(|it| (it.name.clone(), RelPath::root())).collect(),
+        };
+        let roots: Vec<_> =
+            config.mappings.iter().map(|it| (it.name.clone(), Root::new(it.root.clone()))).collect();
+        let watching = Watcher::start(&roots, daemon::HINTS).unwrap();
+        let (seen, events) = mpsc::unbounded_channel();
+        let observer = Box::new(move |event: &Event| drop(seen.send(event.clone())));
+        let (signals, mut heard) = Signals::by_hand();
+        let mut task = JoinSet::new();
+        task.spawn(async move { daemon::run(desk, orders, Some(watching), &mut heard, None, observer).await });
+        let mut running = Running { task, events, signals, ledger };
+        running.until(|event| matches!(event, Event::Surveyed(..))).await;
+        running.until(|event| matches!(event, Event::Quiet)).await;
+        running
+    }
+
     /// What the ledger believes of a file.
     pub(crate) fn entry(&self, path: &str) -> Entry {
-        let key = Key::new(MappingName::new("studio"), RelPath::from_bytes(path.as_bytes()).unwrap());
-        self.ledger().entry(&key).unwrap()
+        self.ledger().entry(&Self::key(path)).unwrap()
+    }
+
+    pub(crate) fn key(path: &str) -> Key {
+        Key::new(MappingName::new("studio"), RelPath::from_bytes(path.as_bytes()).unwrap())
     }
 
     /// The files in the mapping's remote folder, by their path below it.
@@ -139,6 +169,54 @@ impl World {
     /// How many requests of this method and route the cloud has seen.
     pub(crate) fn requests(&self, method: &str, route: &str) -> usize {
         self.emulator.requests().iter().filter(|it| it.method == method && it.route == route).count()
+    }
+}
+
+/// A daemon at work.
+pub(crate) struct Running {
+    task: JoinSet<Ending>,
+    events: mpsc::UnboundedReceiver<Event>,
+    signals: signals::Sender,
+    ledger: Ledger,
+}
+
+impl Running {
+    /// Waits for an event; everything before it is gone.
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+        let wait = async {
+            loop {
+                let event = self.events.recv().await.expect("the daemon ended");
+                if wanted(&event) {
+                    return event;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("the event did not come")
+    }
+
+    /// Waits until these files are synced with the bytes that are on disk now.
+    pub(crate) async fn synced(&mut self, world: &World, paths: &[&str]) {
+        let is_current = |path: &&str| {
+            let hash = hash_of(&world.root().join(path));
+            let entry = self.ledger.entry(&World::key(path)).unwrap();
+            entry.state() == State::Synced
+                && entry.current.is_some_and(|it| it.lead.part.content.hash.to_string() == hash)
+        };
+        let wait = async {
+            while !paths.iter().all(is_current) {
+                self.events.recv().await.expect("the daemon ended");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("they did not arrive");
+    }
+
+    pub(crate) fn entry(&self, path: &str) -> Entry {
+        self.ledger.entry(&World::key(path)).unwrap()
+    }
+
+    pub(crate) async fn stop(mut self) -> Ending {
+        self.signals.send(Signal::Gently).await.unwrap();
+        self.task.join_next().await.unwrap().unwrap()
     }
 }
 
