@@ -2,5 +2,6 @@
 
 mod world; // a temporary studio, an emulator, a ledger
 mod live; // what an artist does while versync watches
+mod trouble; // requests that break, answers that are lost, processes that are killed
 mod real_models; // the models of other people's tools, synced as they are
 mod first_sync; // a tree arrives whole, once, and is known afterwards

@@ -118,6 +118,18 @@ impl World {
         (ending, Arc::try_unwrap(events).unwrap().into_inner().unwrap())
     }
 
+    /// Waits until nobody holds the ledger any more: what blocks off the async threads outlives a dropped pass for a moment.
+    pub(crate) async fn let_go(&self) {
+        let state = self.config().state_dir;
+        let wait = async {
+            while let Err(error) = Ledger::open(&state) {
+                assert!(matches!(error, versync::ledger::Error::Locked { .. }), "{error}");
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the ledger is still held");
+    }
+
     /// Starts to watch, as `versync run` does, and waits until everything that is there has been dealt with.
     pub(crate) async fn run(&self) -> Running {
         let config = self.config();
