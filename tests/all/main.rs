@@ -5,3 +5,6 @@ mod live; // what an artist does while versync watches
 mod trouble; // requests that break, answers that are lost, processes that are killed
 mod real_models; // the models of other people's tools, synced as they are
 mod first_sync; // a tree arrives whole, once, and is known afterwards
+mod architecture; // the map of src/ and the rules of the house
+mod docs; // the documents say what the code does
+mod packaging; // service files agree with the defaults of the code

@@ -16,6 +16,8 @@ pub(super) struct Source {
     pub(super) children: Vec<Child>,
     /// How many of its lines are test code.
     pub(super) test_lines: usize,
+    /// Whether all of it is, because of how another file declares it.
+    pub(super) is_test: bool,
 }
 
 /// `mod name;`
@@ -49,7 +51,8 @@ impl Source {
                 None => false,
                 Some(end) => {
                     let inner: Vec<&str> = tokens[at..end].iter().map(|token| token.text.as_str()).collect();
-                    let is_test = inner.contains(&"cfg") && inner.contains(&"test") && !inner.contains(&"not");
+                    let is_test =
+                        inner.contains(&"cfg") && inner.contains(&"test") && !inner.contains(&"not");
                     if !is_test {
                         source.tokens.extend_from_slice(&tokens[at..end]);
                         at = end;
@@ -370,19 +373,19 @@ mod tests {
 
     #[test]
     fn super_is_followed_to_where_it_leads() {
-        assert_eq!(imports("delivery/look.rs", "use super::Desk; use super::super::cloud;"), [
-            "delivery::Desk",
-            "cloud"
-        ]);
+        assert_eq!(
+            imports("delivery/look.rs", "use super::Desk; use super::super::cloud;"),
+            ["delivery::Desk", "cloud"]
+        );
         assert_eq!(imports("disk/mod.rs", "use super::ledger;"), ["ledger"]);
     }
 
     #[test]
     fn a_path_in_the_middle_of_code_counts() {
-        assert_eq!(imports("deed.rs", "fn f(e: crate::ledger::Error) { super::cloud::ask(\"x\") }"), [
-            "ledger::Error",
-            "cloud::ask"
-        ]);
+        assert_eq!(
+            imports("deed.rs", "fn f(e: crate::ledger::Error) { super::cloud::ask(\"x\") }"),
+            ["ledger::Error", "cloud::ask"]
+        );
     }
 
     #[test]
@@ -404,10 +407,13 @@ mod tests {
         let source = Source::read("plan.rs", text);
         assert_eq!(imports("plan.rs", text), ["file", "id"]);
         assert_eq!(source.test_lines, 2 + 6 + 2);
-        assert_eq!(source.children, [
-            Child { name: "lives".to_owned(), is_test: true },
-            Child { name: "real".to_owned(), is_test: false }
-        ]);
+        assert_eq!(
+            source.children,
+            [
+                Child { name: "lives".to_owned(), is_test: true },
+                Child { name: "real".to_owned(), is_test: false }
+            ]
+        );
     }
 
     #[test]
@@ -423,7 +429,8 @@ mod tests {
 
     #[test]
     fn a_crate_is_found_where_it_is_named_and_not_where_a_word_looks_like_it() {
-        let source = Source::read("a.rs", "use tokio::time;\nfn f(x: ignore::Walk) { y.ignore(); b::tokio::c() }");
+        let source =
+            Source::read("a.rs", "use tokio::time;\nfn f(x: ignore::Walk) { y.ignore(); b::tokio::c() }");
         assert_eq!((source.mentions("tokio"), source.mentions("ignore")), (vec![1], vec![2]));
     }
 }
