@@ -29,31 +29,30 @@ type Room = (&'static str, Floor, &'static [&'static str]);
 #[rustfmt::skip]
 const MAP: &[Room] = &[
     ("cli", Face, &[
-        "checkup", "daemon", "delivery", "survey", "deed", "desk", "shelf", "board", "stretch", "meter", "config", "ledger",
-        "disk", "cloud", "signals", "emulator", "ambient", "agenda", "plan", "verdict", "mapping", "patience", "file",
+        "checkup", "daemon", "delivery", "survey", "deed", "desk", "shelf", "board", "pace", "meter", "config", "ledger",
+        "disk", "cloud", "signals", "emulator", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "patience", "file",
         "timestamp", "id",
     ]),
     ("checkup", Flows, &[
-        "config", "ledger", "disk", "cloud", "ambient", "verdict", "mapping", "patience", "file", "timestamp", "id",
+        "config", "ledger", "disk", "cloud", "ambient", "worker", "verdict", "mapping", "patience", "file", "timestamp", "id",
     ]),
     ("daemon", Flows, &[
-        "delivery", "survey", "desk", "ledger", "disk", "signals", "ambient", "agenda", "verdict", "mapping", "file",
+        "delivery", "survey", "desk", "ledger", "disk", "signals", "ambient", "worker", "agenda", "verdict", "mapping", "file",
         "timestamp",
     ]),
     ("delivery", Flows, &[
-        "deed", "desk", "shelf", "board", "stretch", "meter", "ledger", "disk", "cloud", "ambient", "agenda", "plan", "verdict",
-        "mapping", "patience", "file", "timestamp", "id",
+        "deed", "desk", "ledger", "disk", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "file", "timestamp",
     ]),
     ("survey", Flows, &["ledger", "disk", "plan", "mapping", "file"]),
-    ("deed", Flows, &["desk", "stretch", "disk", "cloud", "plan", "verdict", "file", "id"]),
+    ("deed", Flows, &["desk", "disk", "cloud", "worker", "plan", "verdict", "file", "id"]),
     ("desk", Flows, &[
-        "shelf", "board", "meter", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp",
+        "shelf", "board", "pace", "meter", "config", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp",
     ]),
     ("shelf", Flows, &[
-        "stretch", "ledger", "cloud", "ambient", "plan", "verdict", "mapping", "patience", "file", "timestamp", "id",
+        "ledger", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "patience", "file", "timestamp", "id",
     ]),
     ("board", Flows, &["cloud", "ambient", "timestamp", "id"]),
-    ("stretch", Flows, &[]),
+    ("pace", Flows, &[]),
     ("meter", Flows, &[]),
     ("config", Doors, &["mapping", "patience", "file", "id"]),
     ("ledger", Doors, &["verdict", "mapping", "file", "timestamp", "id"]),
@@ -62,6 +61,7 @@ const MAP: &[Room] = &[
     ("signals", Doors, &[]),
     ("emulator", Doors, &[]),
     ("ambient", Doors, &["timestamp", "id"]),
+    ("worker", Doors, &[]),
     ("agenda", Rules, &["verdict", "file", "timestamp"]),
     ("plan", Rules, &["verdict", "mapping", "patience", "file", "timestamp", "id"]),
     ("verdict", Words, &["file"]),
@@ -73,13 +73,10 @@ const MAP: &[Room] = &[
 ];
 
 /// Rooms that are drawn and not yet built. Cross them off as they come.
-const COMING: &[&str] = &["checkup", "desk", "stretch"];
+const COMING: &[&str] = &["checkup"];
 
 /// Arrows that are not on the map and still in the code: file, room, and what makes them go away.
-const KNOWN_ARROWS: &[(&str, &str, &str)] = &[
-    ("deed.rs", "delivery", "Desk and Post move to desk.rs, blocking() to stretch.rs"),
-    ("shelf.rs", "delivery", "blocking() moves to stretch.rs"),
-];
+const KNOWN_ARROWS: &[(&str, &str, &str)] = &[];
 
 /// Files that are too long, with the length that they must not exceed until they are divided.
 const KNOWN_LENGTHS: &[(&str, usize)] = &[("daemon.rs", 600)];
