@@ -1,23 +1,17 @@
-//! The composition: from a configuration to the desk that the flows work at. The only place where doors meet one another.
+//! The composition: from a configuration to the doors that the flows work with.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use super::Global;
 use super::failure::{Exit, Failure};
-use crate::board::Board;
 use crate::cloud::{self, Client, Secret, Source, Tokens};
 use crate::config::{self, Auth, Config, Environment, Found};
-use crate::desk::{Desk, Post, Restless};
-use crate::disk::Root;
+use crate::desk::Desk;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
-use crate::shelf::Shelf;
 
 /// Finds and reads the configuration that the flags, the environment and the file make together.
 pub(super) fn configuration(global: &Global) -> Result<Found, Failure> {
@@ -65,29 +59,9 @@ pub(super) fn client(config: &Config, environment: &Environment) -> Result<Clien
     Ok(Client::new(options, tokens)?)
 }
 
-/// A desk with everything on it.
+/// A desk with everything on it, and fresh counters.
 pub(super) fn desk(config: &Config, client: Client, ledger: Ledger) -> Arc<Desk> {
-    desk_with(config, client, ledger, Meter::default())
-}
-
-/// A desk that goes on with the counters of another one.
-pub(super) fn desk_with(config: &Config, client: Client, ledger: Ledger, meter: Meter) -> Arc<Desk> {
-    let posts = config.mappings.iter().map(|mapping| {
-        let post = Post { mapping: mapping.clone(), root: Root::new(mapping.root.clone()) };
-        (mapping.name.clone(), Arc::new(post))
-    });
-    Arc::new(Desk {
-        posts: posts.collect::<BTreeMap<_, _>>(),
-        shelf: Shelf::new(client.clone(), ledger.clone(), config.patience.clone()),
-        board: Board::new(client.clone(), config.patience.poll_first / 2),
-        client,
-        ledger,
-        patience: config.patience.clone(),
-        meter,
-        restless: Restless::default(),
-        uploads: Arc::new(Semaphore::new(config.patience.uploads)),
-        cancel: CancellationToken::new(),
-    })
+    Desk::lay(config, client, ledger, Meter::default())
 }
 
 fn source(auth: &Auth, environment: &Environment) -> Result<Source, Failure> {
