@@ -1,4 +1,4 @@
-//! The composition: from a configuration to the desk that the flows work at. The only place where doors meet one another.
+//! The composition: from a configuration to the doors that the flows work with.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub(super) fn client(config: &Config, environment: &Environment) -> Result<Clien
     Ok(Client::new(options, tokens)?)
 }
 
-/// A desk with everything on it.
+/// A desk with everything on it, and fresh counters.
 pub(super) fn desk(config: &Config, client: Client, ledger: Ledger) -> Arc<Desk> {
     Desk::lay(config, client, ledger, Meter::default())
 }
