@@ -7,3 +7,6 @@ mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod second_machine; // what is already there is found again, not sent again
 mod real_models; // the models of other people's tools, synced as they are
 mod first_sync; // a tree arrives whole, once, and is known afterwards
+mod architecture; // the map of src/ and the rules of the house
+mod docs; // the documents say what the code does
+mod packaging; // service files agree with the defaults of the code
