@@ -58,8 +58,7 @@ pub(in crate::cli) fn path_fields(path: &RelPath) -> Map<String, Value> {
     if !path.is_root() && text.as_bytes() != path.as_bytes() {
         let mut bytes = String::with_capacity(path.as_bytes().len() * 2);
         for byte in path.as_bytes() {
-            // Writing into a string cannot fail.
-            drop(write!(bytes, "{byte:02x}"));
+            let _ = write!(bytes, "{byte:02x}");
         }
         fields.insert("path_bytes".to_owned(), bytes.into());
     }
