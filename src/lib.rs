@@ -1,6 +1,7 @@
 //! versync mirrors local directories of 3D source files into 3dverse folders, and keeps them so.
 
 pub mod cli;
+pub mod checkup;
 pub mod daemon;
 pub mod delivery;
 pub mod survey;
