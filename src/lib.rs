@@ -42,6 +42,7 @@
 //! ```
 
 pub mod cli;
+pub mod checkup;
 pub mod daemon;
 pub mod delivery;
 pub mod survey;

@@ -15,6 +15,8 @@ pub(super) enum Exit {
     Done,
     /// Something failed that has no code of its own.
     Unclassified,
+    /// The command line asks for something that does not exist.
+    Usage,
     /// Some files failed or were held.
     FilesFailed,
     /// Some conversions failed.
@@ -41,6 +43,7 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Unclassified => 1,
+            Self::Usage => 2,
             Self::FilesFailed => 3,
             Self::ConversionsFailed => 4,
             Self::Temporary => 5,
@@ -82,6 +85,21 @@ impl Failure {
     #[must_use]
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// What failed, as it is told first.
+    pub(super) fn heading(&self) -> &str {
+        &self.heading
+    }
+
+    /// What to do about it.
+    pub(super) fn cure(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// How the command ends by it.
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
     }
 
     /// Prints it to stderr, and as an object to stdout where JSON is wanted. Returns its exit code.

@@ -166,6 +166,12 @@ fn read<'a>(text: &'a str, above: Above<'a>, findings: &mut Findings<'_>) -> Opt
     })
 }
 
+/// Where a first configuration of this user belongs: the first place that is looked at if none is named.
+#[must_use]
+pub fn usual_place(environment: &Environment) -> Option<PathBuf> {
+    place::usual(environment)
+}
+
 /// The file that the user named, else the first that exists where one is looked for.
 fn find(options: &Options) -> Result<PathBuf, Problems> {
     let named = options.path.clone().or_else(|| options.environment.get("VERSYNC_CONFIG").map(PathBuf::from));

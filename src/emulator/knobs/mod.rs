@@ -103,6 +103,11 @@ macro_rules! knobs {
                 vec![$( stringify!($name), )+]
             }
 
+            /// What each of them takes, in words.
+            pub fn accepted() -> Vec<(&'static str, String)> {
+                vec![$( (stringify!($name), <$kind as Setting>::accepted()), )+]
+            }
+
             /// Sets one knob by its name.
             ///
             /// # Errors
