@@ -262,6 +262,9 @@ fn spoilt(body: BodyDataStream, bytes: u64, then: Then) -> Body {
             return match then {
                 Then::Stall => std::future::pending().await,
                 Then::Break(wire) => {
+                    // The multipart reader takes all that is ready before it hands anything on, and forgets it on an
+                    // error: the pause lets it hand on what has arrived.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                     if let Some(wire) = wire {
                         wire.reset();
                     }
