@@ -14,6 +14,7 @@ use super::Answer;
 use crate::emulator::Site;
 use crate::emulator::access::{Caller, Level};
 use crate::emulator::asked;
+use crate::emulator::fault::Kept;
 use crate::emulator::gate::{KeepPartial, Noted, drain};
 use crate::emulator::journal::Part;
 use crate::emulator::knobs::Knobs;
@@ -43,14 +44,15 @@ pub(super) async fn receive(
     let mut multipart =
         multipart.map_err(|fault| Refusal::wrong_type(format!("expected multipart/form-data: {fault}")))?;
     let mut files = Vec::new();
-    let read = read(&site, &knobs, &noted, &mut multipart, &mut files, partial.is_some()).await;
-    match (read, &partial) {
+    let kept = partial.map_or(Kept::Nothing, |_| Kept::Partial);
+    let read = read(&site, &knobs, &noted, &mut multipart, &mut files, kept).await;
+    match (read, kept) {
         (Ok(()), _) => {}
-        (Err(refusal), None) => {
+        (Err(refusal), Kept::Nothing) => {
             while !early && matches!(multipart.next_field().await, Ok(Some(_))) {}
             return Err(refusal);
         }
-        (Err(_), Some(_)) => {}
+        (Err(_), Kept::Partial) => {}
     }
     if files.is_empty() {
         return Err(Refusal::malformed("an upload holds at least one file"));
@@ -92,7 +94,7 @@ async fn read(
     noted: &Noted,
     multipart: &mut Multipart,
     files: &mut Vec<Received>,
-    wants_broken: bool,
+    kept: Kept,
 ) -> Result<(), Refusal> {
     let mut total = 0;
     while let Some(mut field) = multipart.next_field().await.map_err(|fault| broken_off(&fault))? {
@@ -121,7 +123,7 @@ async fn read(
             }
         };
         noted.0.part(Part { field: field_name, file_name, size: incoming.size() });
-        if ended.is_ok() || wants_broken {
+        if ended.is_ok() || kept == Kept::Partial {
             files.push(Received { name, object: incoming.finish().await.map_err(|fault| lost(&fault))? });
         }
         ended?;
