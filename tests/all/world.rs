@@ -146,7 +146,9 @@ impl World {
         let observer = Box::new(move |event: &Event| drop(seen.send(event.clone())));
         let (signals, mut heard) = Signals::by_hand();
         let mut task = JoinSet::new();
-        task.spawn(async move { daemon::run(desk, orders, Some(watching), &mut heard, None, observer).await });
+        task.spawn(
+            async move { daemon::run(desk, orders, Some(watching), &mut heard, None, observer).await },
+        );
         let mut running = Running { task, events, signals, ledger };
         running.until(|event| matches!(event, Event::Surveyed(..))).await;
         running.until(|event| matches!(event, Event::Quiet)).await;
