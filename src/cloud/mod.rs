@@ -10,6 +10,7 @@ mod listing;
 mod parcel;
 mod remote;
 mod secret;
+mod sessions;
 mod setup;
 mod source;
 mod token;
@@ -37,8 +38,9 @@ pub use self::listing::{Complete, Listing};
 pub use self::parcel::{Body, Parcel, ParcelPart};
 pub use self::remote::{ConversionTask, Folder, Pipeline, Scope, SourceFile, TaskStatus, UploadTask, User};
 pub use self::secret::{NoSecret, Secret};
+pub use self::sessions::{Participant, Session};
 pub use self::setup::Setup;
-pub use self::source::Source;
+pub use self::source::{Source, key_from};
 pub use self::token::{TokenLife, Tokens};
 
 /// Where the cloud is and how it is spoken to.

@@ -118,10 +118,8 @@ impl Source {
             }
             Self::Fixed(secret) => Ok(Minted { token: secret.clone(), life: None }),
             Self::ApiKey { key_file, user_id, scope, ttl } => {
-                let (key, _) = read_secret_file(key_file.clone()).await?;
-                let key = Secret::new(&key)
-                    .map_err(|why| Error::login(format!("{} holds no key: {why}", place(key_file))))?;
-                mint(way()?, &key, *user_id, *scope, Some(*ttl)).await
+                let key = key_from(key_file).await?;
+                mint(way()?, &key, *user_id, *scope, Some(*ttl)).await.map_err(refused_login)
             }
         }
     }
@@ -148,9 +146,18 @@ pub(super) async fn mint(
         call.json = Some(serde_json::json!({ "scope": scope.word() }));
         answer = exchange.control(&call, Credential::ApiKey(key)).await;
     }
-    let answer = answer.map_err(refused_login)?;
+    let answer = answer?;
     let text = String::from_utf8_lossy(&answer.body);
     wire::minted_json(&text, ambient::now()).map_err(|why| Error::malformed(&call.doing, why))
+}
+
+/// The API key that a file holds, for [`super::Client::setup`].
+///
+/// # Errors
+/// A file that cannot be read, or that holds none. What it holds is not told.
+pub async fn key_from(path: &Path) -> Result<Secret, Error> {
+    let (text, _) = read_secret_file(path.to_owned()).await?;
+    Secret::new(&text).map_err(|why| Error::login(format!("{} holds no key: {why}", place(path))))
 }
 
 async fn endpoint(exchange: &Exchange, url: &Url, bearer: Option<&Path>) -> Result<Minted, Error> {
