@@ -10,11 +10,14 @@ mod files;
 mod init;
 mod logging;
 mod manual;
+mod open;
 mod paper;
 mod plan;
 mod progress;
+mod provision;
 mod render;
 mod run;
+mod sessions;
 mod status;
 mod sync;
 
@@ -75,6 +78,12 @@ enum Command {
     Check(check::Arguments),
     /// Write a first configuration
     Init(init::Arguments),
+    /// Set up user, folder and access in the cloud once, with an API key
+    Provision(provision::Arguments),
+    /// Find the scene that a file became: its link, or a session on it
+    Open(open::Arguments),
+    /// List the rendering sessions on what was mirrored
+    Sessions(sessions::Arguments),
     /// Serve an emulation of the 3dverse Asset API on loopback
     Emulator(emulator::Arguments),
     /// Show the whole job in seconds, without configuration or network
@@ -111,6 +120,9 @@ fn dispatch(line: Line, paper: &Paper) -> Result<Exit, Failure> {
         Command::Files(arguments) => files::run(&global, &arguments, paper),
         Command::Check(arguments) => check::run(&global, &arguments, paper),
         Command::Init(arguments) => init::run(&global, &arguments, paper),
+        Command::Provision(arguments) => provision::run(&global, &arguments, paper),
+        Command::Open(arguments) => open::run(&global, &arguments, paper),
+        Command::Sessions(arguments) => sessions::run(&global, &arguments, paper),
         Command::Emulator(arguments) => emulator::run(&global, &arguments, paper),
         Command::Demo(arguments) => demo::run(&global, &arguments, paper),
         Command::Completions(arguments) => manual::completions(&arguments, paper),

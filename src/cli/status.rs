@@ -3,6 +3,8 @@
 mod file;
 mod overview;
 
+pub(super) use file::find;
+
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;

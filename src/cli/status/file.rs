@@ -47,7 +47,7 @@ pub(super) fn look(view: &View<'_>, path: &Path, paper: &Paper) -> Result<Vec<St
 }
 
 /// Which mapping a path belongs to: as it is written, as the disk resolves it, as `mapping:path`, or below the only root.
-fn find<'a>(config: &'a Config, path: &Path) -> Result<(&'a Mapping, RelPath), Failure> {
+pub(in crate::cli) fn find<'a>(config: &'a Config, path: &Path) -> Result<(&'a Mapping, RelPath), Failure> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let as_written = config.mappings.iter().find_map(|it| Some((it, it.relative(&absolute)?)));
     let resolved = || {
