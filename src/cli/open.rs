@@ -103,8 +103,7 @@ fn scenes<'a>(
 
 fn which(key: &Key, scenes: &[&Asset]) -> Failure {
     let heading = format!("failed to open a session on {key}: it became {} scenes", scenes.len());
-    let named: Vec<_> =
-        scenes.iter().map(|scene| format!("{} ({})", scene.id, shown(&scene.name))).collect();
+    let named: Vec<_> = scenes.iter().map(|scene| format!("{} ({})", scene.id, shown(&scene.name))).collect();
     Failure::new(Exit::Usage, heading).hint(format!("choose one with --scene: {}", named.join(", ")))
 }
 
@@ -155,9 +154,8 @@ fn tell(opened: &Opened<'_>, paper: Paper) {
     let link = |scene: &Asset| console.as_ref().map(|console| console.link(current.folder, scene));
     let is_current = entry.state() == State::Synced;
     if paper.is_json() {
-        let scene = |scene: &&Asset| {
-            json!({ "id": scene.id.to_string(), "name": scene.name, "link": link(scene) })
-        };
+        let scene =
+            |scene: &&Asset| json!({ "id": scene.id.to_string(), "name": scene.name, "link": link(scene) });
         let session = session.zip(scenes.first()).map(|(session, scene)| {
             json!({
                 "session_id": session.to_string(),
@@ -183,7 +181,9 @@ fn tell(opened: &Opened<'_>, paper: Paper) {
     if let Some((session, scene)) = session.zip(scenes.first()) {
         paper.line(&format!("session_id {session}"));
         paper.line(&format!("scene_id   {}", scene.id));
-        paper.talk("join it within some seconds, with a user token of your own; edits are thrown away at its end");
+        paper.talk(
+            "join it within some seconds, with a user token of your own; edits are thrown away at its end",
+        );
         return;
     }
     for scene in scenes {

@@ -177,12 +177,7 @@ fn tell(seat: &Seat, draft: &Draft, text: &str, written: Option<(&Path, Origin)>
     // Where the configuration is the result, the rest is talk.
     let say = |text: &str| if written.is_some() { paper.line(text) } else { talk(text, paper) };
     let word = |origin, found, made| if origin == Origin::Made { made } else { found };
-    say(&format!(
-        "{} user {} {}",
-        word(user.1, "found", "registered"),
-        user.0.id,
-        shown(&user.0.name)
-    ));
+    say(&format!("{} user {} {}", word(user.1, "found", "registered"), user.0.id, shown(&user.0.name)));
     say(&format!("{} folder {} {}", word(folder.1, "found", "made"), folder.0.id, shown(&folder.0.name)));
     say(&format!("{} the access `{}`", word(access.1, "found", "granted"), access.0.word()));
     say("minted a token and listed the folder with it");

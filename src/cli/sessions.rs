@@ -108,7 +108,13 @@ fn tell(sessions: &[(&Session, Place<'_>)], paper: Paper) {
     for (session, (mapping, path)) in sessions {
         let file = path.map_or_else(|| format!("{mapping}: (by hand)"), |path| format!("{mapping}:{path}"));
         let since = session.created_at.map_or_else(|| "-".to_owned(), |at| render::ago(at, now));
-        table.row(vec![file, session.scene.to_string(), session.id.to_string(), since, who(&session.clients)]);
+        table.row(vec![
+            file,
+            session.scene.to_string(),
+            session.id.to_string(),
+            since,
+            who(&session.clients),
+        ]);
     }
     table.lines().iter().for_each(|line| paper.line(line));
 }

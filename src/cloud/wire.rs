@@ -271,7 +271,8 @@ pub(super) fn access_of(value: Value, user: UserId) -> Result<Option<Scope>, Str
         users: Option<Vec<RawGrant>>,
     }
     let raw: RawAccess = serde_json::from_value(value).map_err(|error| error.to_string())?;
-    let level = |word: &str| [Scope::Read, Scope::Write, Scope::Manage].into_iter().find(|it| it.word() == word);
+    let level =
+        |word: &str| [Scope::Read, Scope::Write, Scope::Manage].into_iter().find(|it| it.word() == word);
     let grants = raw.users.unwrap_or_default().into_iter();
     Ok(grants.filter(|grant| grant.user_id == user.uuid()).filter_map(|grant| level(&grant.access?)).max())
 }

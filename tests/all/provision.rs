@@ -75,7 +75,10 @@ async fn without_a_place_to_write_the_configuration_is_the_result() {
     let config = versync::config::parse(&said.out, "test", &[("HOME", "/home/ada")].into_iter().collect());
     let config = config.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.mappings[0].folder.to_string(), folder);
-    assert!(matches!(config.auth, versync::config::Auth::ApiKey { scope: versync::config::Scope::Manage, .. }));
+    assert!(matches!(
+        config.auth,
+        versync::config::Auth::ApiKey { scope: versync::config::Scope::Manage, .. }
+    ));
     assert!(said.err.contains("found folder") && said.err.contains("workstation 7"), "{said:#?}");
 
     // Less is asked for than was granted: nothing is lowered.
@@ -149,7 +152,7 @@ async fn what_keeps_it_from_being_set_up_has_its_exit_code_and_its_cure() {
         (vec!["--api-key-file", &empty], 78, "no key"),
         (vec!["--api-key-file", "."], 78, "no file"),
         (vec!["--api-key-file", &wrong], 77, "API Access"),
-        (vec!["--api-key-file", &key, "--ttl", "5 parsecs"], 78, "parsecs"),
+        (vec!["--api-key-file", &key, "--ttl", "5 parsecs"], 78, "duration"),
         (vec!["--api-key-file", &key, "--path", "."], 78, "API key"),
         (vec!["--api-key-file", &key, "--folder", nobody], 2, nobody),
         (vec!["--api-key-file", &key, "--user", nobody], 2, nobody),
@@ -181,14 +184,14 @@ async fn open_prints_the_link_to_the_scene_of_a_file() {
     let chair = world.write("props/chair.fbx", b"chair").display().to_string();
     assert_eq!(world.versync(&["sync"]).await.code, 0);
     let told = world.versync(&["open", &chair, "--json"]).await.json();
-    let (scene, folder) =
-        (told["scenes"][0]["id"].as_str().unwrap(), told["folder_id"].as_str().unwrap());
+    let (scene, folder) = (told["scenes"][0]["id"].as_str().unwrap(), told["folder_id"].as_str().unwrap());
     assert_eq!((&told["is_current"], &told["session"]), (&Value::Bool(true), &Value::Null));
     let plain = world.versync(&["open", &chair]).await;
     assert!(plain.out.contains(scene) && plain.err.contains("console"), "{plain:#?}");
 
     let base = "https://console.3dverse.com/studio/film/default";
-    let with = |console: &str| world.settings().replace("[auth]", &format!("console = \"{console}\"\n[auth]"));
+    let with =
+        |console: &str| world.settings().replace("[auth]", &format!("console = \"{console}\"\n[auth]"));
     world.configure(&with(base));
     let said = world.versync(&["open", "studio:props/chair.fbx"]).await;
     assert_eq!(said.out, format!("{base}/folders/{folder}?item={scene}.scene\n"));
@@ -225,9 +228,10 @@ async fn a_session_is_opened_seen_with_its_users_and_named_by_its_file() {
     assert!(said.out.contains("versync-demo") && said.out.contains(id), "{said:#?}");
 
     // A scene that was put together by hand in the folder belongs to the mapping, and one elsewhere does not.
+    let used = [session["scene_id"].as_str().unwrap().to_owned()];
     let folders = [&world.emulator.seeds().folder_id, &world.emulator.seeds().public_folder_id];
     for folder in folders {
-        let scene = world.emulator.compose_scene(folder, "by hand", &[]).unwrap();
+        let scene = world.emulator.compose_scene(folder, "by hand", &used).unwrap();
         world.asks(reqwest::Method::POST, "/sessions", json!({ "scene_id": scene })).await;
     }
     let told = world.versync(&["sessions", "--json"]).await.json();

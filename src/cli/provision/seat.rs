@@ -52,8 +52,16 @@ pub(super) struct Seat {
 impl Seat {
     /// Finds or makes all of it.
     pub(super) async fn take(setup: &Setup, wish: &Wish, patience: &Patience) -> Result<Self, Failure> {
-        let user = user(setup, &wish.user).await?;
-        let folder = folder(setup, &wish.folder).await?;
+        // Nothing is made before it is known that nothing is in the way.
+        let (user, folder) = (find_user(setup, &wish.user).await?, find_folder(setup, &wish.folder).await?);
+        let user = match user {
+            Some(user) => (user, Origin::Found),
+            None => (make_user(setup, &wish.user).await?, Origin::Made),
+        };
+        let folder = match folder {
+            Some(folder) => (folder, Origin::Found),
+            None => (make_folder(setup, &wish.folder).await?, Origin::Made),
+        };
         let early = early(patience, &[user.1, folder.1]);
         let access = access(setup, folder.0.id, user.0.id, wish.access, early, patience).await?;
         Ok(Self { user, folder, access })
@@ -70,70 +78,67 @@ impl Seat {
         setup: &Setup,
         wish: &Wish,
         patience: &Patience,
-        client: impl FnOnce(Secret) -> Result<Client, Failure>,
+        client: impl Fn(Secret) -> Result<Client, Failure>,
     ) -> Result<(), Failure> {
         let (user, folder) = (self.user.0.id, self.folder.0.id);
         let mint = || setup.mint_token(user, wish.access, Some(wish.ttl));
-        let minted = patiently(early(patience, &[self.user.1]), patience, mint).await;
-        let client = client(minted.map_err(refused)?)?;
-        let early = early(patience, &[self.user.1, self.folder.1, self.access.1]);
-        patiently(early, patience, || client.source_files(folder)).await.map_err(|error| {
-            Failure::new(exit(&error), format!("the token that was minted does not open the folder: {error}"))
-        })?;
+        let token = patiently(early(patience, &[self.user.1]), patience, is_early, mint).await;
+        let token = token.map_err(refused)?;
+        // A token may be as late as what it opens, and a client does not send one twice that was refused: each try has its own.
+        let list = || {
+            let client = client(token.clone());
+            async move {
+                client?.source_files(folder).await.map(drop).map_err(|error| {
+                    let heading = format!("the token that was minted does not open the folder: {error}");
+                    Failure::new(exit(&error), heading)
+                })
+            }
+        };
+        let is_early = |failure: &Failure| failure.exit() == Exit::LoginNeeded;
+        // The token is new in any case.
+        patiently(patience.grace, patience, is_early, list).await?;
         Ok(())
     }
 }
 
-async fn user(setup: &Setup, wanted: &str) -> Result<(User, Origin), Failure> {
-    if let Ok(id) = wanted.parse::<UserId>() {
-        return match setup.user(id).await {
-            Ok(user) => Ok((user, Origin::Found)),
-            Err(error) if error.status() == Some(404) => Err(unknown("user", wanted)),
-            Err(error) => Err(refused(error)),
-        };
-    }
-    if let Some(user) = only("user", wanted, named_users(setup, wanted).await?, |user| user.id.to_string())? {
-        return Ok((user, Origin::Found));
-    }
-    match setup.register_user(wanted).await {
-        Ok(user) => Ok((user, Origin::Made)),
-        // The answer may be what was lost, or somebody was faster.
-        Err(error) => {
-            let found = named_users(setup, wanted).await?;
-            let found = only("user", wanted, found, |user| user.id.to_string())?;
-            found.map(|user| (user, Origin::Made)).ok_or_else(|| refused(error))
-        }
+async fn find_user(setup: &Setup, wanted: &str) -> Result<Option<User>, Failure> {
+    let Ok(id) = wanted.parse::<UserId>() else {
+        let named = setup.find_user(wanted).await.map_err(refused)?;
+        return only("user", wanted, named, |user| user.id.to_string());
+    };
+    match setup.user(id).await {
+        Ok(user) => Ok(Some(user)),
+        Err(error) if error.status() == Some(404) => Err(unknown("user", wanted)),
+        Err(error) => Err(refused(error)),
     }
 }
 
-async fn named_users(setup: &Setup, name: &str) -> Result<Vec<User>, Failure> {
-    setup.find_user(name).await.map_err(refused)
-}
-
-async fn folder(setup: &Setup, wanted: &str) -> Result<(Folder, Origin), Failure> {
-    if let Ok(id) = wanted.parse::<FolderId>() {
-        return match setup.folder(id).await {
-            Ok(folder) => Ok((folder, Origin::Found)),
-            Err(error) if error.status() == Some(404) => Err(unknown("folder", wanted)),
-            Err(error) => Err(refused(error)),
-        };
-    }
-    let id = |folder: &Folder| folder.id.to_string();
-    if let Some(folder) = only("root folder", wanted, named_roots(setup, wanted).await?, id)? {
-        return Ok((folder, Origin::Found));
-    }
-    match setup.make_root_folder(wanted).await {
-        Ok(folder) => Ok((folder, Origin::Made)),
-        Err(error) => {
-            let found = only("root folder", wanted, named_roots(setup, wanted).await?, id)?;
-            found.map(|folder| (folder, Origin::Made)).ok_or_else(|| refused(error))
-        }
+async fn make_user(setup: &Setup, name: &str) -> Result<User, Failure> {
+    match setup.register_user(name).await {
+        Ok(user) => Ok(user),
+        // Only its answer may be what was lost, or somebody was faster.
+        Err(error) => find_user(setup, name).await?.ok_or_else(|| refused(error)),
     }
 }
 
-async fn named_roots(setup: &Setup, name: &str) -> Result<Vec<Folder>, Failure> {
-    let folders = setup.folders().await.map_err(refused)?;
-    Ok(folders.into_iter().filter(|folder| folder.parent.is_none() && folder.name == name).collect())
+async fn find_folder(setup: &Setup, wanted: &str) -> Result<Option<Folder>, Failure> {
+    let Ok(id) = wanted.parse::<FolderId>() else {
+        let folders = setup.folders().await.map_err(refused)?.into_iter();
+        let named = folders.filter(|folder| folder.parent.is_none() && folder.name == wanted).collect();
+        return only("root folder", wanted, named, |folder| folder.id.to_string());
+    };
+    match setup.folder(id).await {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) if error.status() == Some(404) => Err(unknown("folder", wanted)),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+async fn make_folder(setup: &Setup, name: &str) -> Result<Folder, Failure> {
+    match setup.make_root_folder(name).await {
+        Ok(folder) => Ok(folder),
+        Err(error) => find_folder(setup, name).await?.ok_or_else(|| refused(error)),
+    }
 }
 
 /// Grants what is missing; what is there is never lowered.
@@ -145,11 +150,11 @@ async fn access(
     early: Duration,
     patience: &Patience,
 ) -> Result<(Scope, Origin), Failure> {
-    let held = patiently(early, patience, || setup.access(folder, user)).await.map_err(refused)?;
+    let held = patiently(early, patience, is_early, || setup.access(folder, user)).await.map_err(refused)?;
     if let Some(held) = held.filter(|held| *held >= wanted) {
         return Ok((held, Origin::Found));
     }
-    patiently(early, patience, || setup.grant(folder, user, wanted)).await.map_err(refused)?;
+    patiently(early, patience, is_early, || setup.grant(folder, user, wanted)).await.map_err(refused)?;
     Ok((wanted, Origin::Made))
 }
 
@@ -163,7 +168,9 @@ fn only<T>(
     if found.len() > 1 {
         let ids: Vec<_> = found.iter().map(id).collect();
         let heading = format!("failed to choose a {kind}: {} are called {}", ids.len(), shown(name));
-        return Err(Failure::new(Exit::Usage, heading).hint(format!("name one by its id: {}", ids.join(", "))));
+        return Err(
+            Failure::new(Exit::Usage, heading).hint(format!("name one by its id: {}", ids.join(", ")))
+        );
     }
     Ok(found.pop())
 }
@@ -173,16 +180,22 @@ fn early(patience: &Patience, origins: &[Origin]) -> Duration {
     if origins.contains(&Origin::Made) { patience.grace } else { Duration::ZERO }
 }
 
-/// Calls until it works, or fails for a reason that time does not cure.
-async fn patiently<T, F: Future<Output = Result<T, cloud::Error>>>(
+/// Whether it may only be that something is not visible yet.
+fn is_early(error: &cloud::Error) -> bool {
+    matches!(error.status(), Some(403 | 404))
+}
+
+/// Calls until it works, for at most `early` while the failure may pass by itself.
+async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
     early: Duration,
     patience: &Patience,
+    is_early: impl Fn(&E) -> bool,
     call: impl Fn() -> F,
-) -> Result<T, cloud::Error> {
+) -> Result<T, E> {
     let (mut waited, mut pause) = (Duration::ZERO, patience.retry_first);
     loop {
         match call().await {
-            Err(error) if matches!(error.status(), Some(403 | 404)) && waited < early => {
+            Err(error) if is_early(&error) && waited < early => {
                 tokio::time::sleep(pause).await;
                 waited += pause;
                 pause = pause.saturating_mul(2).min(patience.retry_max);
@@ -202,9 +215,9 @@ fn refused(error: cloud::Error) -> Failure {
     let exit = exit(&error);
     let failure = Failure::new(exit, error.to_string());
     match exit {
-        Exit::LoginNeeded => {
-            failure.hint("the file must hold an API key of the environment: see the page \"API Access\" of the console")
-        }
+        Exit::LoginNeeded => failure.hint(
+            "the file must hold an API key of the environment: see the page \"API Access\" of the console",
+        ),
         Exit::Temporary => failure.hint("run it again later: what was made is found then, not made twice"),
         _ => failure,
     }
