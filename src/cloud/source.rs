@@ -3,6 +3,7 @@
 //! Each is asked when a token is wanted and remembers nothing. Knows nothing of when a token is stale.
 
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,8 +61,9 @@ pub enum Source {
     },
 }
 
-/// By what a changed file is told from the one that was read.
-pub(super) type Stamp = (SystemTime, u64);
+/// By what a changed file is told from the one that was read: when it was written, its size, and its inode, since a clock
+/// that ticks in milliseconds does not tell two logins in a row apart.
+pub(super) type Stamp = (SystemTime, u64, u64);
 
 impl Source {
     /// The word for it in what `check` prints.
@@ -98,7 +100,7 @@ impl Source {
         match self {
             Self::File(path) => {
                 let meta = tokio::fs::metadata(path).await.ok()?;
-                Some((meta.modified().ok()?, meta.len()))
+                Some((meta.modified().ok()?, meta.len(), meta.ino()))
             }
             Self::Command { .. } | Self::Endpoint { .. } | Self::Fixed(_) | Self::ApiKey { .. } => None,
         }

@@ -4,6 +4,9 @@ mod world; // a temporary studio, an emulator, a ledger
 mod process; // the real binary in a cleared environment
 mod commands; // what the commands print, and how they end
 mod provision; // the cloud set up by a key, scenes opened, sessions seen
+mod strangers; // servers of others, which must not hear our secrets
+mod tokens; // tokens that run out, sources that fail
+mod secrets; // no secret is found where none belongs
 mod live; // what an artist does while versync watches
 mod trouble; // requests that break, answers that are lost, processes that are killed
 mod odd_trees; // names, links, pipes and permissions that stop nothing
