@@ -179,7 +179,7 @@ impl Setup {
     }
 
     fn unread(&self, call: &Call, why: &str) -> Error {
-        Error::malformed(&call.doing, clean(why, &[&self.key]))
+        Error::malformed(&call.doing, clean(why, std::slice::from_ref(&self.key)))
     }
 }
 
