@@ -46,7 +46,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         paper.object(&object(mapping, "nothing_to_approve", None, &found));
         return Ok(Exit::Done);
     };
-    let known: u64 = ledger.reader()?.summary(&mapping.name)?.get(&State::Synced).copied().unwrap_or_default();
+    let known: u64 =
+        ledger.reader()?.summary(&mapping.name)?.get(&State::Synced).copied().unwrap_or_default();
     for line in explained(mapping, &pinned, &found, known) {
         paper.talk(&line);
     }
@@ -57,7 +58,10 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     }
     ledger.put_root(&mapping.name, &found)?;
     settle(&ledger, mapping)?;
-    paper.line(&format!("approved: {} goes on with this root at the next `versync sync` or `run`", mapping.name));
+    paper.line(&format!(
+        "approved: {} goes on with this root at the next `versync sync` or `run`",
+        mapping.name
+    ));
     paper.object(&object(mapping, "approved", Some(&pinned), &found));
     Ok(Exit::Done)
 }

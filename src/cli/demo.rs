@@ -143,13 +143,14 @@ fn table(show: Show<'_>, stage: &Stage, passed: &Passed) -> Result<(), Failure> 
     let left = show::counts(ignored.iter().map(|(kind, n)| (kind.word(), *n)));
     show.say("");
     show.say(&format!(
-        "  {synced} of {total} files synced in {:.1} s, {} sent. Synced means converted: the assets are there.",
+        "  {synced} of {total} files synced in {:.1} s, {} sent",
         passed.time.as_secs_f64(),
         bytes(passed.reading.sent_bytes)
     ));
     if !left.is_empty() {
-        show.say(&format!("  Not sent: {left}."));
+        show.say(&format!("  not sent: {left}"));
     }
+    show.aside("  Synced means converted: what 3dverse made of a file can be used in scenes.");
     let files: Vec<_> = rows.iter().map(|(key, entry)| show::object(key, entry)).collect();
     let states = states.iter().map(|(state, n)| (state.word().to_owned(), (*n).into()));
     show.step(

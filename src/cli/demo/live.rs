@@ -83,7 +83,7 @@ pub(super) async fn live(
         },
     };
     // The loop listens for as long as it is awaited below.
-    drop(player.send(Signal::Gently).await);
+    let _heard = player.send(Signal::Gently).await;
     work.await;
     outcome
 }
@@ -96,7 +96,12 @@ async fn script(
     then: Then,
 ) -> Result<(), Failure> {
     let mut watch = Watch { stage, show, events };
-    watch.until("the watcher", |event| matches!(event, Event::Mapping(_, MappingState::Watching | MappingState::Polling, _)).then_some(())).await?;
+    watch
+        .until("the watcher", |event| {
+            matches!(event, Event::Mapping(_, MappingState::Watching | MappingState::Polling, _))
+                .then_some(())
+        })
+        .await?;
     match play {
         Play::Artist => {
             show.heading("2  An artist at work, while versync watches");
@@ -122,7 +127,11 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// The first event that means something; what comes before it is let go.
-    async fn until<T>(&mut self, what: &str, mut means: impl FnMut(&Event) -> Option<T>) -> Result<T, Failure> {
+    async fn until<T>(
+        &mut self,
+        what: &str,
+        mut means: impl FnMut(&Event) -> Option<T>,
+    ) -> Result<T, Failure> {
         let search = async {
             while let Some(event) = self.events.recv().await {
                 if let Some(meaning) = means(&event) {
@@ -164,19 +173,21 @@ impl Watch<'_> {
         let settle = self.stage.mapping()?.policy.settle;
         if let Some(upload) = upload {
             self.show.say(&format!(
-                "      {:5.2} s  later its upload begins ({:.2} s of that it has to stand still)",
+                "      {:5.2} s  later its upload begins (the first {:.2} s it has to stand still)",
                 upload.as_secs_f64(),
                 settle.as_secs_f64()
             ));
         }
-        self.show.say(&format!("      {:5.2} s  later it is converted and in the ledger:", synced.as_secs_f64()));
+        self.show
+            .say(&format!("      {:5.2} s  later it is converted and in the ledger:", synced.as_secs_f64()));
         let ids = match before.current {
             Some(_) => format!("{} → {}", show::short(&before), show::short(&entry)),
             None => show::short(&entry),
         };
         self.show.say(&format!("               source file {ids}, assets {}", show::assets(&entry)));
         if before.current.is_some() {
-            self.show.aside("               The old version stays (on_change = \"keep\"): scenes that use it are safe.");
+            self.show
+                .aside("               The old version stays in the cloud: scenes that use it are safe.");
         }
         self.show.step(
             "arrived",
@@ -197,7 +208,8 @@ impl Watch<'_> {
             self.save(path, content.to_vec()).await?;
         }
         self.save(UNSUPPORTED, b"8BPS".to_vec()).await?;
-        let mut open: Vec<Key> = BAD.iter().map(|(path, _)| self.stage.key(path)).collect::<Result<_, _>>()?;
+        let mut open: Vec<Key> =
+            BAD.iter().map(|(path, _)| self.stage.key(path)).collect::<Result<_, _>>()?;
         while !open.is_empty() {
             let (key, entry) = self
                 .until("a bad file", |event| {
@@ -227,7 +239,7 @@ impl Watch<'_> {
             self.show.step("told", json!({ "file": file }));
         }
         self.show.say("");
-        self.show.say("  Nothing waits for them: every other file goes its way, and a good save cures them.");
+        self.show.say("  No other file waits for them, and the next good save cures each.");
         Ok(())
     }
 

@@ -43,14 +43,14 @@ impl Stage {
     /// # Errors
     /// A directory that cannot be used, a temporary directory that cannot be written.
     pub(super) async fn set(given: Option<&Path>) -> Result<Self, Failure> {
-        let dir = tempfile::Builder::new().prefix("versync-demo-").tempdir().map_err(|error| failed(&error))?;
+        let dir =
+            tempfile::Builder::new().prefix("versync-demo-").tempdir().map_err(|error| failed(&error))?;
         let root = match given {
             Some(given) => theirs(given, dir.path())?,
             None => ours(dir.path()).map_err(|error| failed(&error))?,
         };
         // Long enough to be seen, short enough not to bore.
-        let mut knobs = Knobs::default();
-        knobs.conversion_ms = 600;
+        let knobs = Knobs { conversion_ms: 600, ..Knobs::default() };
         let options = Options { knobs, ..Options::default() };
         let emulator = Box::pin(Emulator::start(options)).await.map_err(Failure::from)?;
         let token = dir.path().join("user_token");

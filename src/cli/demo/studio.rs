@@ -4,7 +4,6 @@
 //! It plays the artist: the only code of versync that writes files that versync watches, and only ever below a temporary
 //! directory of its own.
 
-use std::fmt::Write as _;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -55,12 +54,11 @@ pub(super) fn crate_obj(height: f32) -> String {
     let mut obj = String::from("# crate\nmtllib crate.mtl\no crate\n");
     for corner in 0..8 {
         let at = |bit: i32, most: f32| if corner & bit == 0 { 0.0 } else { most };
-        // Writing to a string cannot fail.
-        drop(writeln!(obj, "v {:.3} {:.3} {:.3}", at(1, 1.0), at(2, height), at(4, 1.0)));
+        obj += &format!("v {:.3} {:.3} {:.3}\n", at(1, 1.0), at(2, height), at(4, 1.0));
     }
     obj += "vt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\nusemtl wood\n";
     for [a, b, c, d] in [[1, 3, 4, 2], [5, 6, 8, 7], [1, 2, 6, 5], [3, 7, 8, 4], [1, 5, 7, 3], [2, 4, 8, 6]] {
-        drop(writeln!(obj, "f {a}/1 {b}/2 {c}/3 {d}/4"));
+        obj += &format!("f {a}/1 {b}/2 {c}/3 {d}/4\n");
     }
     obj
 }
@@ -111,7 +109,7 @@ fn checker(a: [u8; 3], b: [u8; 3]) -> impl Fn(u8, u8) -> [u8; 3] {
 
 fn planks(x: u8, y: u8) -> [u8; 3] {
     let grain = (x.wrapping_mul(7) ^ y.wrapping_mul(3)) % 24;
-    if y % 16 == 0 { [70, 44, 22] } else { [150 + grain, 104 + grain, 58] }
+    if y.is_multiple_of(16) { [70, 44, 22] } else { [150 + grain, 104 + grain, 58] }
 }
 
 /// A square RGB picture as a PNG file with stored (not compressed) data: a few lines instead of a dependency.
