@@ -282,6 +282,11 @@ impl Daemon {
 
     fn note_found(&mut self, found: Found) {
         let now = ambient::tick();
+        let (Found::There(key, _) | Found::Away(key)) = &found;
+        let is_refused = matches!(self.troubles.get(&key.mapping), Some(Trouble::Refused(_)));
+        if is_refused && matches!(self.mode, Mode::Once(_)) {
+            return;
+        }
         match found {
             Found::There(key, bytes) => {
                 if !self.agenda.contains(&key) {
@@ -318,6 +323,10 @@ impl Daemon {
             }
             Hint::Path { path, signal, .. } => {
                 if post.mapping.filter.admits_file(&path) != Admission::Admitted {
+                    // A directory that may be entered again is told like this, and what is in it was never seen.
+                    if path.extension().is_none() && signal == DiskSignal::Touched {
+                        round.want(Job::survey(path));
+                    }
                     return;
                 }
                 let policy = &post.mapping.policy;

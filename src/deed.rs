@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
+use crate::ambient;
 use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadError, UploadTask};
 use crate::desk::{Desk, Post};
 use crate::disk;
@@ -83,7 +84,7 @@ async fn upload(desk: &Arc<Desk>, post: &Post, intent: &Intent) -> Outcome {
     let parcel = Parcel {
         parts: streams
             .into_iter()
-            .map(|part| ParcelPart { name: part.name, length: part.length, body: part.bytes })
+            .map(|part| ParcelPart { name: part.name, length: part.length, body: desk.pace.keep(part.bytes) })
             .collect(),
     };
     let underway = desk.meter.uploading();
@@ -193,14 +194,22 @@ async fn by_files(desk: &Arc<Desk>, intent: &Intent, untold: Option<&UploadTask>
         }
     }
     let has_lead = intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
-    match (has_lead, untold, listing.complete) {
-        (true, _, _) => Outcome::Found(Finding { task: None, files, surplus }),
-        (false, Some(task), _) => {
+    // A task that has not told its files yet is a better witness than the files: it also tells how their conversion ends.
+    // It is not waited for for ever, since it may be somebody else's.
+    let waits = patience_with_tasks(desk, intent);
+    match (has_lead, untold.filter(|_| waits), listing.complete) {
+        (_, Some(task), _) => {
             Outcome::Unclear(format!("upload task {} does not say yet which files it brought", task.id))
         }
+        (true, None, _) => Outcome::Found(Finding { task: None, files, surplus }),
         (false, None, cloud::Complete::No(why)) => Outcome::Unclear(why),
         (false, None, cloud::Complete::Yes) => Outcome::NotThere,
     }
+}
+
+/// Whether the attempt is so young that a task of the same folder may still turn out to be its own.
+fn patience_with_tasks(desk: &Desk, intent: &Intent) -> bool {
+    ambient::now().since(intent.at) < desk.patience.ambiguous_wait * 10
 }
 
 async fn claimed(desk: &Arc<Desk>, id: SourceFileId) -> Result<bool, Failure> {
@@ -323,6 +332,10 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
             Err(failure) => return Outcome::Failed(failure),
         }
         match remote_part(desk, part, *id, Title::Owned).await {
+            // Where no task can be read, assets are the only sign that the conversion is over.
+            Ok(part) if news.task.is_none() && parts.is_empty() && part.assets.is_empty() => {
+                return waits_for("its first asset", files, news);
+            }
             Ok(part) => parts.push(part),
             Err(error) if matches!(error.status(), Some(403 | 404)) => {
                 return waits_for("its assets to be readable", files, news);

@@ -15,6 +15,7 @@ use crate::file::{Fingerprint, Key, MappingName};
 use crate::ledger::Ledger;
 use crate::mapping::Mapping;
 use crate::meter::Meter;
+use crate::pace::Pace;
 use crate::patience::Patience;
 use crate::shelf::Shelf;
 use crate::timestamp::{Tick, Timestamp};
@@ -36,6 +37,8 @@ pub struct Desk {
     pub patience: Patience,
     /// What has moved.
     pub meter: Meter,
+    /// How fast bytes may leave.
+    pub pace: Pace,
     /// Files that were seen and not yet at rest.
     pub restless: Restless,
     /// One permit for each upload that may run at once.
@@ -60,6 +63,7 @@ impl Desk {
             ledger,
             patience: config.patience.clone(),
             meter,
+            pace: Pace::new(config.rate),
             restless: Restless::default(),
             uploads: Arc::new(Semaphore::new(config.patience.uploads)),
             cancel: CancellationToken::new(),

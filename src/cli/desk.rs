@@ -10,7 +10,9 @@ use super::failure::{Exit, Failure};
 use crate::cloud::{self, Client, Secret, Source, Tokens};
 use crate::config::{self, Auth, Config, Environment, Found};
 use crate::desk::Desk;
+use crate::file::shown;
 use crate::ledger::Ledger;
+use crate::mapping::Mapping;
 use crate::meter::Meter;
 
 /// Finds and reads the configuration that the flags, the environment and the file make together.
@@ -32,6 +34,21 @@ pub(super) fn options(global: &Global) -> config::Options {
     }
 }
 
+/// The mappings of these names, in the order of the configuration; all of them, if no name is given.
+pub(super) fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a Mapping>, Failure> {
+    for name in names {
+        if !config.mappings.iter().any(|mapping| mapping.name.as_str() == name) {
+            let known: Vec<_> = config.mappings.iter().map(|mapping| mapping.name.as_str()).collect();
+            let heading = format!("failed to find a mapping called `{}`", shown(name));
+            return Err(Failure::new(Exit::Usage, heading)
+                .hint(format!("the configuration has: {}", known.join(", "))));
+        }
+    }
+    let is_wanted =
+        |mapping: &&Mapping| names.is_empty() || names.iter().any(|name| mapping.name.as_str() == name);
+    Ok(config.mappings.iter().filter(is_wanted).collect())
+}
+
 /// The runtime that a command waits on: two threads for the network, a bounded number for disk and ledger.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
@@ -44,7 +61,16 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 
 /// The cloud as the configuration says it is reached, with the token source of `[auth]`.
 pub(super) fn client(config: &Config, environment: &Environment) -> Result<Client, Failure> {
-    let tokens = Tokens::new(source(&config.auth, environment)?, config.patience.clone());
+    client_with(config, source(&config.auth, environment)?)
+}
+
+/// A client for those who only look at the disk: it has no token to send, whatever the configuration says.
+pub(super) fn mute_client(config: &Config) -> Result<Client, Failure> {
+    client_with(config, Source::File(config.state_dir.join("no-token-is-needed-for-this")))
+}
+
+fn client_with(config: &Config, source: Source) -> Result<Client, Failure> {
+    let tokens = Tokens::new(source, config.patience.clone());
     let ca_file_pem = config.server.ca_file.as_deref().map(certificates).transpose()?;
     let options = cloud::Options {
         url: config.server.url.clone(),

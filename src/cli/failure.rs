@@ -92,6 +92,11 @@ impl Failure {
         &self.heading
     }
 
+    /// What to do about it.
+    pub(super) fn cure(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// How the command ends by it.
     #[cfg(test)]
     pub(super) fn exit(&self) -> Exit {

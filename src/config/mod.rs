@@ -116,6 +116,12 @@ pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Conf
     config.ok_or_else(|| closed(findings, origin))
 }
 
+/// A text as the configuration has to write it: quoted, and escaped where need be.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
 /// The findings of a reading that came to nothing.
 fn closed(findings: Findings<'_>, origin: &str) -> Problems {
     let unnamed = || Problems::one(Problem::whole(origin, "failed to read the configuration".to_owned(), ""));
@@ -164,6 +170,12 @@ fn read<'a>(text: &'a str, above: Above<'a>, findings: &mut Findings<'_>) -> Opt
         log,
         mappings,
     })
+}
+
+/// Where a first configuration of this user belongs: the first place that is looked at if none is named.
+#[must_use]
+pub fn usual_place(environment: &Environment) -> Option<PathBuf> {
+    place::usual(environment)
 }
 
 /// The file that the user named, else the first that exists where one is looked for.

@@ -21,6 +21,11 @@ pub(super) fn candidates(environment: &Environment) -> Vec<PathBuf> {
     candidates
 }
 
+/// Where a first configuration of this user belongs.
+pub(super) fn usual(environment: &Environment) -> Option<PathBuf> {
+    candidates(environment).into_iter().next()
+}
+
 /// Where the ledger lies if nobody says: systemd's `StateDirectory=`, else the XDG directory for state.
 pub(super) fn state_dir(environment: &Environment) -> Option<PathBuf> {
     // systemd joins several directories by colons; the first is ours.

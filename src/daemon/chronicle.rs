@@ -6,10 +6,13 @@ use std::time::Duration;
 use crate::delivery::Ended;
 use crate::file::State;
 use crate::timestamp::Tick;
-use crate::verdict::Verdict;
+use crate::verdict::{Blame, Failure, Verdict};
 
 /// How often a failure that repeats itself is told.
 const AGAIN: Duration = Duration::from_secs(30);
+
+/// How often a failure is told that only a person can end.
+const AN_HOUR: Duration = Duration::from_secs(3600);
 
 /// How many different failures are kept in mind.
 const KEPT: usize = 64;
@@ -30,7 +33,7 @@ impl Chronicle {
     /// Tells of a step what is worth telling.
     pub(super) fn step(&mut self, ended: &Ended, now: Tick) {
         if let Verdict::Failed(failure) = &ended.verdict {
-            self.failure(&failure.what, now);
+            self.failure(failure, now);
         }
         if ended.was == ended.is {
             return;
@@ -65,10 +68,15 @@ impl Chronicle {
         }
     }
 
-    fn failure(&mut self, what: &str, now: Tick) {
+    fn failure(&mut self, Failure { blame, what, .. }: &Failure, now: Tick) {
+        let again = match blame {
+            // Somebody has to come; telling them more often brings nobody sooner.
+            Blame::User | Blame::Mapping => AN_HOUR,
+            Blame::File | Blame::Cloud | Blame::Us => AGAIN,
+        };
         if let Some(told) = self.failures.get_mut(what) {
             told.since += 1;
-            if now.since(told.at) < AGAIN {
+            if now.since(told.at) < again {
                 return;
             }
             tracing::warn!(times = told.since, "{what}");
@@ -79,6 +87,6 @@ impl Chronicle {
             self.failures.clear();
         }
         tracing::warn!("{what}");
-        self.failures.insert(what.to_owned(), Told { at: now, since: 0 });
+        self.failures.insert(what.clone(), Told { at: now, since: 0 });
     }
 }

@@ -24,6 +24,14 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// Makes the state directory if need be, and refuses one that cannot be trusted with a ledger.
 pub(super) fn prepare(state_dir: &Path) -> Result<(), Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(Error::at(state_dir))?;
+    examine(state_dir)
+}
+
+/// Whether an existing state directory can be trusted with a ledger. Changes nothing.
+///
+/// # Errors
+/// [`Error::Loose`], [`Error::Network`], or [`Error::Directory`] if it cannot be looked at.
+pub fn examine(state_dir: &Path) -> Result<(), Error> {
     let metadata = std::fs::metadata(state_dir).map_err(Error::at(state_dir))?;
     let loose = |why: String| Error::Loose { directory: state_dir.to_owned(), why };
     if metadata.uid() != rustix::process::geteuid().as_raw() {

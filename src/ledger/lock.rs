@@ -21,7 +21,7 @@ impl Lock {
     pub(super) fn take(state_dir: &Path) -> Result<Self, Error> {
         let path = state_dir.join(FILE);
         // A file that is removed between opening and locking leaves us with a lock that nobody else meets: look again.
-        for _ in 0..8 {
+        for round in 0..8 {
             let mut file = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -32,6 +32,11 @@ impl Lock {
                 .map_err(Error::at(&path))?;
             match file.try_lock() {
                 Ok(()) => {}
+                // `occupancy` holds it for a moment; who holds it for longer is an instance.
+                Err(TryLockError::WouldBlock) if round < 4 => {
+                    std::thread::yield_now();
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => return Err(Error::Locked { pid: holder(&mut file) }),
                 Err(TryLockError::Error(error)) => return Err(Error::at(&path)(error)),
             }
@@ -44,6 +49,33 @@ impl Lock {
             }
         }
         Err(Error::Locked { pid: None })
+    }
+}
+
+/// Whether somebody holds a state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occupancy {
+    /// Nobody does.
+    Free,
+    /// Somebody does, a daemon or a single pass; the process that said so, if it could be read.
+    Held(Option<u32>),
+}
+
+/// Whether an instance is at work in `state_dir` now. Makes nothing, and asks for the lock only as one of many.
+///
+/// # Errors
+/// [`Error::Directory`] if the lock cannot be looked at.
+pub fn occupancy(state_dir: &Path) -> Result<Occupancy, Error> {
+    let path = state_dir.join(FILE);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Occupancy::Free),
+        Err(error) => return Err(Error::at(&path)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Occupancy::Free),
+        Err(TryLockError::WouldBlock) => Ok(Occupancy::Held(holder(&mut file))),
+        Err(TryLockError::Error(error)) => Err(Error::at(&path)(error)),
     }
 }
 

@@ -31,7 +31,9 @@ use crate::id::{FolderId, SourceFileId};
 use crate::timestamp::Timestamp;
 
 pub use error::Error;
+pub use home::examine;
 pub use journal::{JournalLine, MOST_LINES};
+pub use lock::{Occupancy, occupancy};
 pub use reader::Reader;
 pub use standing::{MOST_TROUBLES, Standing};
 pub use tree::{Digest, Known, Listing};

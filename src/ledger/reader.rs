@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::file::sighting::RootIdentity;
 use crate::file::{Entry, Key, MappingName, RelPath, State};
 
 use super::error::Error;
@@ -111,6 +112,31 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<Key>, Error> {
         tree::keys(&self.connection, mapping, &RelPath::root(), Which::Open, after, limit)
+    }
+
+    /// At most `limit` bundles of a mapping in a state, in path order.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn in_state(&self, mapping: &MappingName, state: State, limit: usize) -> Result<Vec<Key>, Error> {
+        tree::some_in_state(&self.connection, mapping, state, limit)
+    }
+
+    /// The `limit` bundles of a mapping whose current version last replaced one whose assets scenes may still use, the
+    /// latest first.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn replaced(&self, mapping: &MappingName, limit: usize) -> Result<Vec<Key>, Error> {
+        tree::replaced(&self.connection, mapping, limit)
+    }
+
+    /// The root that a mapping is pinned to; none until its first scan.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn root(&self, mapping: &MappingName) -> Result<Option<RootIdentity>, Error> {
+        standing::root(&self.connection, mapping)
     }
 
     /// What was last told of a mapping.

@@ -247,6 +247,39 @@ pub(super) fn keys_in_state(db: &Connection, mapping: &MappingName, state: State
     paths(statement.query(params![mapping.as_str(), state.word()])?, mapping)
 }
 
+/// At most `limit` bundles in a state, in path order; of more, those that were known first. Sorting all of a million to
+/// show twenty would take seconds.
+pub(super) fn some_in_state(
+    db: &Connection,
+    mapping: &MappingName,
+    state: State,
+    limit: usize,
+) -> Result<Vec<Key>, Error> {
+    let mut statement = db.prepare_cached(
+        "SELECT path FROM bundle WHERE mapping = (SELECT id FROM mapping WHERE name = ?1) AND state = ?2 LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut keys = paths(statement.query(params![mapping.as_str(), state.word(), limit])?, mapping)?;
+    keys.sort_unstable();
+    Ok(keys)
+}
+
+/// The bundles with a superseded version that left assets behind, the latest replacement first.
+pub(super) fn replaced(db: &Connection, mapping: &MappingName, limit: usize) -> Result<Vec<Key>, Error> {
+    // It begins at the copies, which are few beside the bundles; CROSS keeps SQLite from turning that round.
+    let mut statement = db.prepare_cached(
+        "SELECT bundle.path FROM (
+             SELECT DISTINCT copy.bundle AS id FROM copy WHERE copy.role = 'superseded' AND EXISTS (
+                 SELECT 1 FROM asset
+                 WHERE asset.bundle = copy.bundle AND asset.slot = 'copy' AND asset.owner = copy.position)
+         ) AS old CROSS JOIN bundle ON bundle.id = old.id
+         WHERE bundle.mapping = (SELECT id FROM mapping WHERE name = ?1) AND bundle.current_since IS NOT NULL
+         ORDER BY bundle.current_since DESC LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    paths(statement.query(params![mapping.as_str(), limit])?, mapping)
+}
+
 /// The leads that refer to a file, in path order.
 pub(super) fn leads_of(db: &Connection, mapping: &MappingName, member: &RelPath) -> Result<Vec<Key>, Error> {
     let mut statement = db.prepare_cached(

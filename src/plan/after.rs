@@ -95,7 +95,8 @@ fn uploaded(
                 }
             }
         }
-        Outcome::Changed => (with(Attempt::Idle), Verdict::LookAgain(Duration::ZERO)),
+        // Not at once: a file that goes on changing without an event would be read again and again.
+        Outcome::Changed => (with(Attempt::Idle), Verdict::LookAgain(patience.retry_first)),
         Outcome::NotTaken(failure) | Outcome::Failed(failure) => match failure.blame {
             Blame::File => {
                 let aside = Aside {

@@ -1,4 +1,14 @@
 //! The tests that see versync from outside, in one binary.
 
 mod world; // a temporary studio, an emulator, a ledger
+mod process; // the real binary in a cleared environment
+mod commands; // what the commands print, and how they end
+mod live; // what an artist does while versync watches
+mod trouble; // requests that break, answers that are lost, processes that are killed
+mod odd_trees; // names, links, pipes and permissions that stop nothing
+mod second_machine; // what is already there is found again, not sent again
+mod real_models; // the models of other people's tools, synced as they are
 mod first_sync; // a tree arrives whole, once, and is known afterwards
+mod architecture; // the map of src/ and the rules of the house
+mod docs; // the documents say what the code does
+mod packaging; // service files agree with the defaults of the code

@@ -2,22 +2,26 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use versync::cloud::{self, Client, Secret, Source, Tokens};
 use versync::config::{Config, Environment};
 use versync::daemon::{self, Ending, Event, Goal, Mode, Orders};
 use versync::desk::Desk;
+use versync::disk::{Root, Watcher};
 use versync::emulator::{Emulator, Options, Stored};
-use versync::file::{Entry, Key, MappingName, RelPath};
+use versync::file::{Entry, Key, MappingName, RelPath, State};
 use versync::ledger::Ledger;
 use versync::meter::Meter;
-use versync::signals::Signals;
+use versync::signals::{self, Signal, Signals};
 
 /// A temporary studio with one mapping called `studio`.
 pub(crate) struct World {
     pub(crate) emulator: Emulator,
     dir: tempfile::TempDir,
-    settings: String,
+    root: PathBuf,
 }
 
 impl World {
@@ -29,11 +33,22 @@ impl World {
     pub(crate) async fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("studio")).unwrap();
-        Self { emulator: Emulator::start(options).await.unwrap(), dir, settings: String::new() }
+        let root = dir.path().join("studio");
+        let world = Self { emulator: Emulator::start(options).await.unwrap(), dir, root };
+        world.secret("token", &world.emulator.seeds().user_token);
+        world.configure(&world.settings());
+        world
     }
 
-    pub(crate) fn root(&self) -> PathBuf {
-        self.dir.path().join("studio")
+    /// A studio whose root is somebody else's directory. Nothing is ever written there.
+    pub(crate) async fn around(root: PathBuf) -> Self {
+        let world = Self { root, ..Self::new().await };
+        world.configure(&world.settings());
+        world
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Writes a file below the root, as a tool does that is done with it long since.
@@ -44,37 +59,43 @@ impl World {
         path
     }
 
-    pub(crate) fn config(&self) -> Config {
-        let seeds = self.emulator.seeds();
-        let text = format!(
+    /// The directory that holds everything of this studio.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A configuration with one mapping and short waits; the token lies in a file beside it.
+    pub(crate) fn settings(&self) -> String {
+        format!(
             r#"
-            state_dir = "{state}"
-            [server]
-            url = "{url}"
-            [auth]
-            user_token_env = "UNUSED"
-            [limits]
-            ambiguous_wait = "300ms"
-            poll_first = "20ms"
-            poll_max = "100ms"
-            retry_first = "20ms"
-            retry_max = "200ms"
-            [defaults]
-            settle = "20ms"
-            delete_settle = "50ms"
-            [[mapping]]
-            name = "studio"
-            path = "{root}"
-            folder = "{folder}"
-            {settings}
-            "#,
-            state = self.dir.path().join("state").display(),
+state_dir = "{dir}/state"
+[server]
+url = "{url}"
+[auth]
+user_token_file = "{dir}/token"
+[limits]
+ambiguous_wait = "300ms"
+poll_first = "20ms"
+poll_max = "100ms"
+retry_first = "20ms"
+retry_max = "200ms"
+[defaults]
+settle = "20ms"
+delete_settle = "50ms"
+[[mapping]]
+name = "studio"
+path = "{root}"
+folder = "{folder}"
+"#,
+            dir = self.dir().display(),
             url = self.emulator.url(),
             root = self.root().display(),
-            folder = seeds.folder_id,
-            settings = self.settings,
-        );
-        versync::config::parse(&text, "test", &Environment::default()).unwrap()
+            folder = self.emulator.seeds().folder_id,
+        )
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        versync::config::parse(&self.settings(), "test", &Environment::default()).unwrap()
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -110,10 +131,50 @@ impl World {
         (ending, Arc::try_unwrap(events).unwrap().into_inner().unwrap())
     }
 
+    /// Waits until nobody holds the ledger any more: what blocks off the async threads outlives a dropped pass for a moment.
+    pub(crate) async fn let_go(&self) {
+        let state = self.config().state_dir;
+        let wait = async {
+            while let Err(error) = Ledger::open(&state) {
+                assert!(matches!(error, versync::ledger::Error::Locked { .. }), "{error}");
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the ledger is still held");
+    }
+
+    /// Starts to watch, as `versync run` does, and waits until everything that is there has been dealt with.
+    pub(crate) async fn run(&self) -> Running {
+        let config = self.config();
+        let ledger = self.ledger();
+        let desk = Desk::lay(&config, self.client(), ledger.clone(), Meter::default());
+        let orders = Orders {
+            mode: Mode::Watch,
+            scope: config.mappings.iter().map(|it| (it.name.clone(), RelPath::root())).collect(),
+        };
+        let roots: Vec<_> =
+            config.mappings.iter().map(|it| (it.name.clone(), Root::new(it.root.clone()))).collect();
+        let watching = Watcher::start(&roots, daemon::HINTS).unwrap();
+        let (seen, events) = mpsc::unbounded_channel();
+        let observer = Box::new(move |event: &Event| drop(seen.send(event.clone())));
+        let (signals, mut heard) = Signals::by_hand();
+        let mut task = JoinSet::new();
+        task.spawn(
+            async move { daemon::run(desk, orders, Some(watching), &mut heard, None, observer).await },
+        );
+        let mut running = Running { task, events, signals, ledger };
+        running.until(|event| matches!(event, Event::Surveyed(..))).await;
+        running.until(|event| matches!(event, Event::Quiet)).await;
+        running
+    }
+
     /// What the ledger believes of a file.
     pub(crate) fn entry(&self, path: &str) -> Entry {
-        let key = Key::new(MappingName::new("studio"), RelPath::from_bytes(path.as_bytes()).unwrap());
-        self.ledger().entry(&key).unwrap()
+        self.ledger().entry(&Self::key(path)).unwrap()
+    }
+
+    pub(crate) fn key(path: &str) -> Key {
+        Key::new(MappingName::new("studio"), RelPath::from_bytes(path.as_bytes()).unwrap())
     }
 
     /// The files in the mapping's remote folder, by their path below it.
@@ -132,10 +193,88 @@ impl World {
         files
     }
 
+    /// Waits until the cloud has seen so many requests of this method and route.
+    pub(crate) async fn until_requests(&self, method: &str, route: &str, count: usize) {
+        self.until(|| self.requests(method, route) >= count).await;
+    }
+
+    /// Waits until the cloud holds so many files.
+    pub(crate) async fn until_remote(&self, count: usize) {
+        self.until(|| self.remote().len() >= count).await;
+    }
+
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        let wait = async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("it did not happen");
+    }
+
     /// How many requests of this method and route the cloud has seen.
     pub(crate) fn requests(&self, method: &str, route: &str) -> usize {
         self.emulator.requests().iter().filter(|it| it.method == method && it.route == route).count()
     }
+}
+
+/// A daemon at work.
+pub(crate) struct Running {
+    task: JoinSet<Ending>,
+    events: mpsc::UnboundedReceiver<Event>,
+    signals: signals::Sender,
+    ledger: Ledger,
+}
+
+impl Running {
+    /// Waits for an event; everything before it is gone.
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
+        let wait = async {
+            loop {
+                let event = self.events.recv().await.expect("the daemon ended");
+                if wanted(&event) {
+                    return event;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("the event did not come")
+    }
+
+    /// Waits until these files are synced with the bytes that are on disk now.
+    pub(crate) async fn synced(&mut self, world: &World, paths: &[&str]) {
+        let is_current = |path: &&str| {
+            let hash = hash_of(&world.root().join(path));
+            let entry = self.ledger.entry(&World::key(path)).unwrap();
+            entry.state() == State::Synced
+                && entry.current.is_some_and(|it| it.lead.part.content.hash.to_string() == hash)
+        };
+        let wait = async {
+            while !paths.iter().all(is_current) {
+                self.events.recv().await.expect("the daemon ended");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("they did not arrive");
+    }
+
+    pub(crate) fn entry(&self, path: &str) -> Entry {
+        self.ledger.entry(&World::key(path)).unwrap()
+    }
+
+    pub(crate) async fn stop(mut self) -> Ending {
+        self.signals.send(Signal::Gently).await.unwrap();
+        self.task.join_next().await.unwrap().unwrap()
+    }
+}
+
+/// The real models, if they are there: beside the checkout, or where `VERSYNC_MODELS` says.
+pub(crate) fn models() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models");
+    let path = std::env::var_os("VERSYNC_MODELS").map_or(beside, PathBuf::from);
+    let found = path.is_dir().then(|| path.canonicalize().unwrap());
+    if found.is_none() {
+        eprintln!("SKIPPED: no real models at {}; set VERSYNC_MODELS to test with them", path.display());
+    }
+    found
 }
 
 /// The hash of a file on disk, as the emulator tells it of what it holds.

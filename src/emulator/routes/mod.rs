@@ -106,7 +106,7 @@ fn counted(header: &'static str, count: &str, list: Value) -> impl IntoResponse 
 
 impl Visit<'_> {
     /// Puts a list into the order that the knobs ask for.
-    fn order<T>(&self, list: &mut Vec<T>, id: impl Fn(&T) -> uuid::Uuid) {
+    fn order<T>(&self, list: &mut [T], id: impl Fn(&T) -> uuid::Uuid) {
         let mix = |now: Millis, row: &T| {
             self.vault.dice.weigh(&[&now.to_le_bytes(), &id(row).as_bytes()[..]].concat())
         };

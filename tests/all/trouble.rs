@@ -1,0 +1,144 @@
+//! Requests that break, answers that are lost, processes that are killed: each file arrives all the same, once.
+
+use std::time::Duration;
+
+use versync::daemon::Why;
+use versync::emulator::{Fault, FaultKind, Kept};
+use versync::file::State;
+use versync::file::entry::Role;
+
+use crate::world::{World, hash_of};
+
+const UPLOAD: &str = "/folders/{id}/source-files";
+
+/// Syncs until a pass comes to its end; trouble that passes may end the first.
+async fn sync_until_done(world: &World) {
+    for _ in 0..5 {
+        let (ending, _) = world.sync().await;
+        if ending.why == Why::Finished {
+            return;
+        }
+    }
+    panic!("no pass came to its end");
+}
+
+async fn arrives_once_despite(kind: FaultKind) -> World {
+    let what = format!("{kind:?}");
+    let world = World::new().await;
+    let path = world.write("props/chair.fbx", &vec![7; 300_000]);
+    world.write("props/table.fbx", &vec![8; 200_000]);
+    world.emulator.fault(Fault::next("POST", UPLOAD, kind));
+    sync_until_done(&world).await;
+    let remote = world.remote();
+    let whole: Vec<_> = remote.iter().filter(|(_, stored)| stored.blake3 == hash_of(&path)).collect();
+    assert_eq!(whole.len(), 1, "{what}: {remote:#?}");
+    let entry = world.entry("props/chair.fbx");
+    assert_eq!(entry.state(), State::Synced, "{what}");
+    assert_eq!(entry.current.unwrap().lead.source_file.to_string(), whole[0].1.id, "{what}");
+    assert_eq!(world.entry("props/table.fbx").state(), State::Synced, "{what}");
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_is_looked_up_and_never_sent_again() {
+    for kind in [
+        FaultKind::AcceptThenLose,
+        FaultKind::AcceptThenReset,
+        FaultKind::AcceptThenHtml,
+        FaultKind::Truncate { bytes: 5 },
+        FaultKind::HugeHeader { bytes: 1 << 20 },
+    ] {
+        let world = arrives_once_despite(kind.clone()).await;
+        assert_eq!(world.requests("POST", UPLOAD), 2, "{kind:?}: one request for each file");
+        assert_eq!(world.remote().len(), 2, "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_broke_is_sent_again() {
+    for kind in [
+        FaultKind::ResetBefore,
+        FaultKind::ResetAfterBytes { bytes: 1_000, kept: Kept::Nothing },
+        FaultKind::ResetAfterBody,
+        FaultKind::Status { status: 503, body: String::new() },
+        FaultKind::StatusAfterBody { status: 500, body: String::new() },
+        FaultKind::StatusAfterBody { status: 502, body: "<html>bad gateway</html>".into() },
+        FaultKind::RateLimited { retry_after: Some("0".into()) },
+        FaultKind::RateLimited { retry_after: None },
+        FaultKind::Html,
+    ] {
+        let world = arrives_once_despite(kind.clone()).await;
+        assert_eq!(world.remote().len(), 2, "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_copy_that_the_server_kept_is_never_adopted() {
+    let kind = FaultKind::ResetAfterBytes { bytes: 100_000, kept: Kept::Partial };
+    let world = arrives_once_despite(kind).await;
+    let torn = world.remote().into_iter().filter(|(_, stored)| stored.size < 200_000).count();
+    assert_eq!(torn, 1, "the emulator kept it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_too_large_for_the_cloud_is_blocked_and_the_rest_goes_on() {
+    let world = World::new().await;
+    world.write("huge.fbx", &vec![7; 300_000]);
+    world.write("small.fbx", b"small");
+    let mut knobs = world.emulator.knobs();
+    knobs.set("max_upload_bytes", "100000").unwrap();
+    world.emulator.set_knobs(knobs);
+    let (ending, _) = world.sync().await;
+    assert_eq!(ending.why, Why::Finished);
+    let entry = world.entry("huge.fbx");
+    assert_eq!(entry.state(), State::Blocked);
+    assert!(entry.reason().unwrap().contains("413"), "{:?}", entry.reason());
+    assert_eq!(world.entry("small.fbx").state(), State::Synced);
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.emulator.requests(), [], "the same bytes are not offered again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_conversion_is_told_and_new_bytes_are_tried() {
+    let world = World::new().await;
+    world.write("chair.fbx", b"BROKEN by its exporter");
+    world.sync().await;
+    let entry = world.entry("chair.fbx");
+    assert_eq!(entry.state(), State::ConversionFailed);
+    assert!(entry.reason().unwrap().contains("retry"), "{:?}", entry.reason());
+    assert_eq!(entry.copies.iter().map(|copy| copy.role).collect::<Vec<_>>(), [Role::Torn]);
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.emulator.requests(), [], "the same bytes would fail again");
+    world.write("chair.fbx", b"exported anew");
+    world.sync().await;
+    assert_eq!(world.entry("chair.fbx").state(), State::Synced);
+}
+
+/// The process is killed again and again, at whatever point it has reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_that_is_dropped_at_any_moment_leaves_one_remote_file_for_each_local_one() {
+    let kills = std::env::var("VERSYNC_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(12_u64);
+    let world = World::new().await;
+    let paths: Vec<_> = (0..20).map(|n| format!("kit {}/part {n}.obj", n % 3)).collect();
+    for path in &paths {
+        world.write(path, &path.as_bytes().repeat(1_000));
+    }
+    for kill in 0..kills {
+        // Dropping the future drops every step at the await it has reached, as a kill would, and closes the ledger.
+        let pause = Duration::from_millis(3 + kill * 11 % 140);
+        drop(tokio::time::timeout(pause, world.sync()).await);
+        world.let_go().await;
+    }
+    sync_until_done(&world).await;
+    let remote = world.remote();
+    for path in &paths {
+        let copies: Vec<_> = remote.iter().filter(|(remote, _)| remote == path).collect();
+        assert_eq!(copies.len(), 1, "{path}: {copies:#?}");
+        assert_eq!(copies[0].1.blake3, hash_of(&world.root().join(path)));
+        let id = world.entry(path).current.unwrap().lead.source_file.to_string();
+        assert_eq!(copies[0].1.id, id);
+    }
+    assert_eq!(remote.len(), paths.len());
+}
