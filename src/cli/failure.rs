@@ -98,7 +98,6 @@ impl Failure {
     }
 
     /// How the command ends by it.
-    #[cfg(test)]
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }

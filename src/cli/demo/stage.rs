@@ -110,7 +110,7 @@ fn theirs(given: &Path, dir: &Path) -> Result<PathBuf, Failure> {
 
 fn configuration(emulator: &Emulator, dir: &Path, token: &Path, root: &Path) -> Result<String, Failure> {
     let quoted = |path: &Path| match path.to_str() {
-        Some(text) => Ok(toml::Value::from(text).to_string()),
+        Some(text) => Ok(config::quoted(text)),
         None => Err(Failure::new(
             Exit::Usage,
             format!("failed to name {} in a configuration: it is not UTF-8", shown(&path.to_string_lossy())),
