@@ -81,9 +81,9 @@ fn explained(mapping: &Mapping, pinned: &RootIdentity, found: &RootIdentity, kno
         format!("  root    {}", shown(&mapping.root.to_string_lossy())),
         format!("  before  {}", told(pinned)),
         format!("  now     {}", told(found)),
-        format!(
-            "Accepting it, every file is compared with the {known} that are synced: equal bytes send nothing, others are a new version, and those that are missing count as gone. Their remote copies are kept."
-        ),
+        format!("Accepted, every file in it is compared with the {known} that are synced: equal bytes send"),
+        "nothing, others are a new version, and what is missing counts as gone. Remote copies".to_owned(),
+        "are kept.".to_owned(),
     ]
 }
 

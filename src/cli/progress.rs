@@ -37,7 +37,7 @@ impl Progress {
     pub(super) fn bar(screen: &MultiProgress) -> Self {
         let bar = screen.add(ProgressBar::new(0));
         // A template that cannot be read is a slip of ours; the plain style then says the same with less grace.
-        let style = ProgressStyle::with_template("  {spinner:.cyan} [{bar:24.cyan/dim}] {wide_msg}");
+        let style = ProgressStyle::with_template("  {spinner:.cyan} [{bar:20.cyan/dim}] {wide_msg}");
         bar.set_style(
             style
                 .unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -82,7 +82,10 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     })?;
     let tally = Tally::take(&ledger, &scope, goal)?;
     let exit = summary::exit(&passed, &tally);
-    summary::tell(&passed, &tally, exit, paper);
+    // Quiet means that only what went wrong is told; a machine is answered in any case.
+    if exit != Exit::Done || !global.quiet || paper.is_json() {
+        summary::tell(&passed, &tally, exit, paper);
+    }
     Ok(exit)
 }
 
