@@ -175,7 +175,12 @@ fn ledger(state_dir: &Path) -> Vec<Finding> {
             return vec![Finding::warn(what, told(&error), remedy)];
         }
         Err(error) => {
-            return vec![Finding::fail(Stops::State, what, told(&error), "check the disk and the permissions")];
+            return vec![Finding::fail(
+                Stops::State,
+                what,
+                told(&error),
+                "check the disk and the permissions",
+            )];
         }
     };
     let known = reader.mappings().and_then(|names| {
@@ -206,7 +211,8 @@ pub fn roots(config: &Config, cancel: &CancellationToken) -> Vec<Finding> {
         let report = match walked {
             Ok(report) => report,
             Err(error) => {
-                let remedy = "mount or make it, or correct `path`; until then nothing below it is sent or deleted";
+                let remedy =
+                    "mount or make it, or correct `path`; until then nothing below it is sent or deleted";
                 findings.push(Finding::fail(Stops::Halt, what, error.to_string(), remedy));
                 continue;
             }
@@ -239,7 +245,10 @@ fn readable(what: String, mapping: &Mapping, report: &Report) -> Finding {
     };
     Finding::warn(
         what,
-        format!("{place}: {} of {directories} directories cannot be read: {path}: {why}{more}", report.trouble_count),
+        format!(
+            "{place}: {} of {directories} directories cannot be read: {path}: {why}{more}",
+            report.trouble_count
+        ),
         "let the user that runs versync read them, or exclude them; what is in them is left as it is",
     )
 }
@@ -366,7 +375,11 @@ fn token(error: Option<&cloud::Error>, life: TokenLife) -> Finding {
         }
         Some(left) if left < SHORT => {
             let detail = format!("{from}, only {} left", life_in_words(left));
-            Finding::warn("token", detail, "log in again soon, or name a source that renews: `command` or `endpoint`")
+            Finding::warn(
+                "token",
+                detail,
+                "log in again soon, or name a source that renews: `command` or `endpoint`",
+            )
         }
         Some(left) => Finding::ok("token", format!("{from}, {} left", life_in_words(left))),
     }
@@ -385,8 +398,12 @@ fn life_in_words(left: Duration) -> String {
 fn refused(what: String, error: &cloud::Error) -> Finding {
     let (stops, remedy) = match (error.blame(), error.status()) {
         (Blame::User, _) => (Stops::Login, "renew the token source of [auth]"),
-        (Blame::Mapping, Some(404)) => (Stops::Login, "correct `folder`, or let its owner share it with this user"),
-        (Blame::Mapping, _) => (Stops::Login, "let the owner of the folder give this user the right to write"),
+        (Blame::Mapping, Some(404)) => {
+            (Stops::Login, "correct `folder`, or let its owner share it with this user")
+        }
+        (Blame::Mapping, _) => {
+            (Stops::Login, "let the owner of the folder give this user the right to write")
+        }
         (Blame::Cloud, Some(_)) => (Stops::Cloud, "try again later; if it stays so, ask who runs the server"),
         (Blame::Cloud, None) => (Stops::Cloud, "check `url` of [server], the network and the proxy"),
         (Blame::File | Blame::Us, _) => (Stops::Configuration, "correct [server] and [auth]"),

@@ -44,9 +44,8 @@ pub(super) fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a
                 .hint(format!("the configuration has: {}", known.join(", "))));
         }
     }
-    let is_wanted = |mapping: &&Mapping| {
-        names.is_empty() || names.iter().any(|name| mapping.name.as_str() == name)
-    };
+    let is_wanted =
+        |mapping: &&Mapping| names.is_empty() || names.iter().any(|name| mapping.name.as_str() == name);
     Ok(config.mappings.iter().filter(is_wanted).collect())
 }
 

@@ -152,10 +152,8 @@ mod tests {
     use crate::file::{MappingName, RelPath};
 
     fn takes(glob: &str, path: &str) -> bool {
-        let arguments =
-            Arguments { glob: Some(glob.to_owned()), mapping: Vec::new(), state: Vec::new() };
-        let key =
-            Key::new(MappingName::new("props"), RelPath::from_bytes(path.as_bytes()).unwrap());
+        let arguments = Arguments { glob: Some(glob.to_owned()), mapping: Vec::new(), state: Vec::new() };
+        let key = Key::new(MappingName::new("props"), RelPath::from_bytes(path.as_bytes()).unwrap());
         Wanted::new(&arguments).unwrap().takes(&key, &Entry::default())
     }
 
@@ -169,8 +167,7 @@ mod tests {
 
     #[test]
     fn a_pattern_that_cannot_be_read_is_told() {
-        let arguments =
-            Arguments { glob: Some("[".to_owned()), mapping: Vec::new(), state: Vec::new() };
+        let arguments = Arguments { glob: Some("[".to_owned()), mapping: Vec::new(), state: Vec::new() };
         assert!(Wanted::new(&arguments).is_err());
     }
 }

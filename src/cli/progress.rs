@@ -39,7 +39,10 @@ impl Progress {
         // A template that cannot be read is a slip of ours; the plain style then says the same with less grace.
         let style = ProgressStyle::with_template("  {spinner:.cyan} [{bar:24.cyan/dim}] {wide_msg}");
         bar.set_style(
-            style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─").tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "),
+            style
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━╸─")
+                .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "),
         );
         Self::with(Form::Bar(bar))
     }
@@ -171,10 +174,7 @@ mod tests {
             line(reading, 10 * MIB, Stage::Working),
             "318/1204 files, 210.0 MiB sent, 10.0 MiB/s, 1 min 9 s left"
         );
-        assert_eq!(
-            line(reading, 10 * MIB, Stage::Scanning),
-            "318/1204+ files, 210.0 MiB sent, 10.0 MiB/s"
-        );
+        assert_eq!(line(reading, 10 * MIB, Stage::Scanning), "318/1204+ files, 210.0 MiB sent, 10.0 MiB/s");
     }
 
     #[test]
@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn when_every_byte_is_sent_the_rest_is_conversion() {
-        let reading = Reading { found: 3, found_bytes: MIB, finished: 1, sent_bytes: MIB, ..Reading::default() };
+        let reading =
+            Reading { found: 3, found_bytes: MIB, finished: 1, sent_bytes: MIB, ..Reading::default() };
         assert_eq!(line(reading, 0, Stage::Working), "1/3 files, 1.0 MiB sent, converting");
     }
 

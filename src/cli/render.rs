@@ -134,7 +134,9 @@ pub(super) const fn cure(state: State) -> Option<&'static str> {
         State::Ambiguous => Some("the cloud is asked before anything is sent again; there is nothing to do"),
         State::Held => Some("it goes on by itself once what it waits for is there"),
         State::Blocked => Some("change the file, its name or the setting; it is tried again by itself"),
-        State::ConversionFailed => Some("open it in its program and export it anew; new content is tried again"),
+        State::ConversionFailed => {
+            Some("open it in its program and export it anew; new content is tried again")
+        }
         State::Stalled => Some("look for the upload task in the console; it is still followed"),
         State::Suspect => Some("open it in its program; save it again if it is as it should be"),
         State::Detached => Some("change the filter if it should be mirrored; its remote copy is kept"),

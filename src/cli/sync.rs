@@ -114,7 +114,8 @@ fn refuse_missing(scope: &Scope, config: &Config, ledger: &Ledger) -> Result<(),
         }
         let one = Scope::only(name.clone(), path.clone());
         if Tally::take(ledger, &one, Goal::Synced)?.is_empty() {
-            let message = format!("failed to find {path} in the mapping {name}: it is not there, and never was");
+            let message =
+                format!("failed to find {path} in the mapping {name}: it is not there, and never was");
             return Err(Failure::new(Exit::Usage, message).hint("check the spelling of the path"));
         }
     }
@@ -158,7 +159,8 @@ fn refused(error: &cloud::Error, mapping: &Mapping) -> Failure {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| "a time looks like 90s, 30m or 1h30m".to_owned())?;
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "a time looks like 90s, 30m or 1h30m".to_owned())?;
     match Duration::try_from(span) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         Ok(_) | Err(_) => Err("the time must be longer than nothing".to_owned()),

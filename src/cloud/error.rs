@@ -114,8 +114,9 @@ impl Error {
         Self::new(doing, kind)
     }
 
-    /// From a failure of the HTTP stack, without the URL that its own display would tell.
+    /// From a failure of the HTTP stack: with the host that it concerns, without the URL that its own display would tell.
     pub(super) fn transport(doing: &str, error: reqwest::Error, secrets: &[&Secret]) -> Self {
+        let host = error.url().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
         let error = error.without_url();
         let mut text = String::new();
         let mut link: Option<&dyn std::error::Error> = Some(&error);
@@ -125,6 +126,9 @@ impl Error {
             }
             text.push_str(&cause.to_string());
             link = cause.source();
+        }
+        if let Some((host, port)) = host {
+            text.push_str(&format!(" ({host}:{port})"));
         }
         let text = clean(&text, secrets);
         // rustls is not ours to name here, so its errors are told apart by their words; only the hint hangs on it.

@@ -222,7 +222,8 @@ async fn run(site: &Site, request: Request, next: Next) -> Response {
     }
 }
 
-async fn drain(request: Request) {
+/// Reads a body to its end, for an answer that shall not come early.
+pub(super) async fn drain(request: Request) {
     let mut body = request.into_body().into_data_stream();
     while let Some(Ok(_)) = body.next().await {}
 }
@@ -261,10 +262,14 @@ fn spoilt(body: BodyDataStream, bytes: u64, then: Then) -> Body {
         if left == 0 {
             return match then {
                 Then::Stall => std::future::pending().await,
-                Then::Break(wire) => {
-                    if let Some(wire) = wire {
-                        wire.reset();
-                    }
+                Then::Break(Some(wire)) => {
+                    wire.reset();
+                    Some((Err(broken_off()), None))
+                }
+                Then::Break(None) => {
+                    // The multipart reader takes all that is ready before it hands anything on, and forgets it on an
+                    // error: the pause lets it hand on what has arrived.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     Some((Err(broken_off()), None))
                 }
             };

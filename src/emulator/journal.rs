@@ -132,3 +132,36 @@ impl Drop for Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        let (method, path, route, query) =
+            ("GET".into(), "/folders".into(), "/folders".into(), String::new());
+        let (headers, parts, outcome) = (Vec::new(), Vec::new(), Outcome::Open);
+        Request { number: 0, at: 0, method, path, route, query, headers, parts, outcome }
+    }
+
+    #[test]
+    fn the_oldest_requests_are_forgotten() {
+        let journal = Journal::default();
+        let first = journal.open(request());
+        for _ in 0..RING {
+            journal.open(request()).close(Outcome::Answered(200));
+        }
+        let all = journal.all();
+        assert_eq!((all.len(), all[0].number), (RING, 2));
+        // The end of a forgotten request changes no other.
+        first.close(Outcome::HungUp);
+        assert!(journal.all().iter().all(|request| request.outcome == Outcome::Answered(200)));
+    }
+
+    #[test]
+    fn a_request_that_is_dropped_was_abandoned() {
+        let journal = Journal::default();
+        drop(journal.open(request()));
+        assert_eq!(journal.all()[0].outcome, Outcome::Abandoned);
+    }
+}

@@ -292,6 +292,12 @@ impl Emulator {
         self.site.vault().tokens.clear();
     }
 
+    /// Puts a scene that uses other assets into a folder, as an artist does by hand; answers with its asset id, or
+    /// with `None` if the folder or an asset does not exist.
+    pub fn compose_scene(&self, folder_id: &str, name: &str, uses: &[String]) -> Option<String> {
+        self.site.compose_scene(folder_id, name, uses).ok().map(|id| id.to_string())
+    }
+
     /// Ends when the server has ended.
     pub async fn join(&self) {
         let mut ended = self.ended.clone();

@@ -184,9 +184,11 @@ async fn stopping_is_bounded_while_a_client_keeps_a_request_open() {
         while emulator.requests().is_empty() {
             tokio::task::yield_now().await;
         }
-        tokio::join!(emulator.stop())
+        emulator.stop().await
     };
-    let (upload, ()) = tokio::join!(upload, async { drop(stop.await) });
+    let (upload, ()) = tokio::join!(upload, async {
+        stop.await;
+    });
     upload.unwrap_err();
 }
 

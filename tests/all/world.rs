@@ -34,12 +34,17 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("studio")).unwrap();
         let root = dir.path().join("studio");
-        Self { emulator: Emulator::start(options).await.unwrap(), dir, root }
+        let world = Self { emulator: Emulator::start(options).await.unwrap(), dir, root };
+        world.secret("token", &world.emulator.seeds().user_token);
+        world.configure(&world.settings());
+        world
     }
 
     /// A studio whose root is somebody else's directory. Nothing is ever written there.
     pub(crate) async fn around(root: PathBuf) -> Self {
-        Self { root, ..Self::new().await }
+        let world = Self { root, ..Self::new().await };
+        world.configure(&world.settings());
+        world
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -54,35 +59,43 @@ impl World {
         path
     }
 
-    pub(crate) fn config(&self) -> Config {
-        let seeds = self.emulator.seeds();
-        let text = format!(
+    /// The directory that holds everything of this studio.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A configuration with one mapping and short waits; the token lies in a file beside it.
+    pub(crate) fn settings(&self) -> String {
+        format!(
             r#"
-            state_dir = "{state}"
-            [server]
-            url = "{url}"
-            [auth]
-            user_token_env = "UNUSED"
-            [limits]
-            ambiguous_wait = "300ms"
-            poll_first = "20ms"
-            poll_max = "100ms"
-            retry_first = "20ms"
-            retry_max = "200ms"
-            [defaults]
-            settle = "20ms"
-            delete_settle = "50ms"
-            [[mapping]]
-            name = "studio"
-            path = "{root}"
-            folder = "{folder}"
-            "#,
-            state = self.dir.path().join("state").display(),
+state_dir = "{dir}/state"
+[server]
+url = "{url}"
+[auth]
+user_token_file = "{dir}/token"
+[limits]
+ambiguous_wait = "300ms"
+poll_first = "20ms"
+poll_max = "100ms"
+retry_first = "20ms"
+retry_max = "200ms"
+[defaults]
+settle = "20ms"
+delete_settle = "50ms"
+[[mapping]]
+name = "studio"
+path = "{root}"
+folder = "{folder}"
+"#,
+            dir = self.dir().display(),
             url = self.emulator.url(),
             root = self.root().display(),
-            folder = seeds.folder_id,
-        );
-        versync::config::parse(&text, "test", &Environment::default()).unwrap()
+            folder = self.emulator.seeds().folder_id,
+        )
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        versync::config::parse(&self.settings(), "test", &Environment::default()).unwrap()
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -178,6 +191,25 @@ impl World {
             .collect();
         files.sort_by(|a, b| a.0.cmp(&b.0));
         files
+    }
+
+    /// Waits until the cloud has seen so many requests of this method and route.
+    pub(crate) async fn until_requests(&self, method: &str, route: &str, count: usize) {
+        self.until(|| self.requests(method, route) >= count).await;
+    }
+
+    /// Waits until the cloud holds so many files.
+    pub(crate) async fn until_remote(&self, count: usize) {
+        self.until(|| self.remote().len() >= count).await;
+    }
+
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        let wait = async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("it did not happen");
     }
 
     /// How many requests of this method and route the cloud has seen.

@@ -123,9 +123,7 @@ fn attempt(attempt: &Attempt) -> Value {
     let Some(Intent { id, at, version, folder, parts, fence: _ }) = attempt.intent() else {
         return Value::Null;
     };
-    let file = |(name, file): &(crate::file::PartName, crate::id::SourceFileId)| {
-        json!({ "name": name.as_str(), "source_file_id": file.to_string() })
-    };
+    let file = |(name, file): &(crate::file::PartName, crate::id::SourceFileId)| json!({ "name": name.as_str(), "source_file_id": file.to_string() });
     json!({
         "kind": attempt.word(),
         "id": id.to_string(),

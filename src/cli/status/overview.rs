@@ -38,7 +38,11 @@ pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failur
     let mut objects = Vec::new();
     match &view.reader {
         None => {
-            let hint = if view.is_running() { "the first scan has just begun" } else { "run `versync sync` or `versync run`" };
+            let hint = if view.is_running() {
+                "the first scan has just begun"
+            } else {
+                "run `versync sync` or `versync run`"
+            };
             lines.push(format!("nothing was synced yet: {hint}"));
         }
         Some(reader) => {
@@ -52,7 +56,10 @@ pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failur
                 }
             }
             if let Some(aside) = reader.meta(crate::ledger::REBUILT)?.filter(|aside| !aside.is_empty()) {
-                lines.push(format!("the ledger was damaged and is being rebuilt; the old one lies at {}", shown(&aside)));
+                lines.push(format!(
+                    "the ledger was damaged and is being rebuilt; the old one lies at {}",
+                    shown(&aside)
+                ));
             }
             lines.extend(strangers(view, reader)?);
         }
@@ -69,7 +76,10 @@ pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failur
 fn gather(reader: &Reader, mapping: &MappingName) -> Result<Facts, Failure> {
     let summary = reader.summary(mapping)?;
     let with_entries = |keys: Vec<Key>| -> Result<Vec<(Key, Entry)>, Failure> {
-        keys.into_iter().map(|key| Ok((reader.entry(&key)?, key))).map(|it| it.map(|(entry, key)| (key, entry))).collect()
+        keys.into_iter()
+            .map(|key| Ok((reader.entry(&key)?, key)))
+            .map(|it| it.map(|(entry, key)| (key, entry)))
+            .collect()
     };
     let mut attention = Vec::new();
     for state in summary.keys().filter(|state| !matches!(state, State::Synced | State::Ignored)) {
@@ -86,7 +96,9 @@ fn gather(reader: &Reader, mapping: &MappingName) -> Result<Facts, Failure> {
 fn heading(view: &View<'_>) -> String {
     let state_dir = shown(&view.config.state_dir.to_string_lossy());
     match view.occupancy {
-        Occupancy::Free => format!("versync is not running; this is what was last known (state in {state_dir})"),
+        Occupancy::Free => {
+            format!("versync is not running; this is what was last known (state in {state_dir})")
+        }
         Occupancy::Held(Some(pid)) => format!("versync is running as process {pid} (state in {state_dir})"),
         Occupancy::Held(None) => format!("versync is running (state in {state_dir})"),
     }
@@ -99,7 +111,9 @@ fn strangers(view: &View<'_>, reader: &Reader) -> Result<Vec<String>, Failure> {
     Ok(known
         .iter()
         .filter(|name| !is_configured(name))
-        .map(|name| format!("the ledger also knows the mapping `{name}`, which the configuration does not name"))
+        .map(|name| {
+            format!("the ledger also knows the mapping `{name}`, which the configuration does not name")
+        })
         .collect())
 }
 
@@ -173,7 +187,9 @@ fn replaced(files: &[(Key, Entry)], now: Timestamp) -> Vec<String> {
         lines.push(format!("    {}  {}", key.path, render::ago(current.since, now)));
         let assets = render::assets(current.parts().flat_map(|part| &part.assets), SHOWN);
         lines.push(format!("      new: {assets}"));
-        for copy in entry.copies.iter().filter(|copy| copy.role == Role::Superseded && !copy.assets.is_empty()) {
+        for copy in
+            entry.copies.iter().filter(|copy| copy.role == Role::Superseded && !copy.assets.is_empty())
+        {
             lines.push(format!("      old: {}", render::assets(&copy.assets, SHOWN)));
         }
     }
@@ -217,7 +233,9 @@ fn with_cure(key: &Key, entry: &Entry) -> Value {
 fn replacement(key: &Key, entry: &Entry) -> Value {
     let Value::Object(mut whole) = render::entry(key, entry) else { return Value::Null };
     let mut fields = render::path_fields(&key.path);
-    for (name, from) in [("since", "current_since"), ("source_file_id", "source_file_id"), ("assets", "assets")] {
+    for (name, from) in
+        [("since", "current_since"), ("source_file_id", "source_file_id"), ("assets", "assets")]
+    {
         fields.insert(name.to_owned(), whole.remove(from).unwrap_or_default());
     }
     let copies = whole.remove("copies");

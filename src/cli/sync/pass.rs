@@ -47,12 +47,8 @@ pub(in crate::cli) async fn pass(
     stopping: impl Fn(),
 ) -> Passed {
     let meter = desk.meter.clone();
-    let unsurveyed: BTreeSet<MappingName> = scope
-        .targets()
-        .iter()
-        .filter(|(_, path)| path.is_root())
-        .map(|(name, _)| name.clone())
-        .collect();
+    let unsurveyed: BTreeSet<MappingName> =
+        scope.targets().iter().filter(|(_, path)| path.is_root()).map(|(name, _)| name.clone()).collect();
     let unsurveyed = Arc::new(Mutex::new(unsurveyed));
     let orders = Orders { mode: Mode::Once(goal), scope: scope.targets().to_vec() };
     let (player, mut played) = Signals::by_hand();

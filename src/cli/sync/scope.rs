@@ -165,7 +165,10 @@ mod tests {
     }
 
     fn two() -> [Mapping; 2] {
-        [mapping("props", Path::new("/nowhere/studio/props")), mapping("sets", Path::new("/nowhere/studio/sets"))]
+        [
+            mapping("props", Path::new("/nowhere/studio/props")),
+            mapping("sets", Path::new("/nowhere/studio/sets")),
+        ]
     }
 
     #[test]

@@ -191,14 +191,12 @@ fn error(passed: &Passed) -> Option<(String, Option<&'static str>)> {
         (Why::Stopped, Some(Cut::Signal) | None) => {
             ("interrupted".to_owned(), Some("nothing is lost: the next sync goes on where this one stood"))
         }
-        (Why::NeedsLogin(failure), _) => (
-            failure.what.clone(),
-            Some("renew the token source of [auth]; `versync check` shows it"),
-        ),
-        (Why::CloudTrouble(failure), _) => (
-            failure.what.clone(),
-            Some("try again later; `versync check` looks at the way to the cloud"),
-        ),
+        (Why::NeedsLogin(failure), _) => {
+            (failure.what.clone(), Some("renew the token source of [auth]; `versync check` shows it"))
+        }
+        (Why::CloudTrouble(failure), _) => {
+            (failure.what.clone(), Some("try again later; `versync check` looks at the way to the cloud"))
+        }
         (Why::OurTrouble(failure), _) => {
             (failure.what.clone(), Some("check the disk and the permissions of the state directory"))
         }

@@ -181,8 +181,11 @@ knobs! {
     name_filter: NameFilter = NameFilter::Exact,
     /// More requests per second than this are refused with 429 and `Retry-After: 1`.
     requests_per_second: u64 = 0,
-    /// Larger uploads are refused with 413, early if `Content-Length` tells.
+    /// Larger uploads are refused with 413.
     max_upload_bytes: u64 = 0,
+    /// Whether an upload is refused as soon as it can be, with its body unread. The connection is then closed under
+    /// the client's hands, which may or may not see the answer. Otherwise the body is read to its end first.
+    early_refusals: Switch = Switch::Off,
     /// The server stops reading an upload after this many bytes and never answers.
     stall_after_bytes: u64 = 0,
     /// The server reads uploads no faster than this many bytes per second.

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -48,6 +48,7 @@ pub(super) fn add(router: Router<Arc<Site>>) -> Router<Arc<Site>> {
         .route("/_emulator/requests", get(requests).delete(clear_requests))
         .route("/_emulator/clock", get(now).put(advance))
         .route("/_emulator/scenes", post(compose))
+        .route("/_emulator/tokens", delete(expire_tokens))
         .route_layer(middleware::from_fn(only_local));
     router.merge(control)
 }
@@ -103,6 +104,12 @@ async fn requests(State(site): State<Arc<Site>>) -> Json<Vec<Journalled>> {
 
 async fn clear_requests(State(site): State<Arc<Site>>) -> StatusCode {
     site.journal.clear();
+    StatusCode::NO_CONTENT
+}
+
+/// Lets every user token die now.
+async fn expire_tokens(State(site): State<Arc<Site>>) -> StatusCode {
+    site.vault().tokens.clear();
     StatusCode::NO_CONTENT
 }
 

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use axum::extract::multipart::Multipart;
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Answer;
 use crate::emulator::Site;
 use crate::emulator::access::{Caller, Level};
 use crate::emulator::asked;
-use crate::emulator::gate::{KeepPartial, Noted};
+use crate::emulator::fault::Kept;
+use crate::emulator::gate::{KeepPartial, Noted, drain};
 use crate::emulator::journal::Part;
 use crate::emulator::knobs::Knobs;
 use crate::emulator::knobs::choice::{LateExpiry, PartPath, Switch};
@@ -21,33 +24,35 @@ use crate::emulator::vault::admission::Received;
 
 pub(super) async fn receive(
     State(site): State<Arc<Site>>,
-    caller: Caller,
     Path(raw): Path<String>,
     Extension(noted): Extension<Noted>,
     partial: Option<Extension<KeepPartial>>,
     request: Request,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let headers = request.headers().clone();
-    let folder = asked::id("folder", &raw)?;
-    let knobs = {
-        // Looked at before the body is read, as a server does that answers early.
-        let visit = site.visit(caller);
-        visit.folder(folder, Level::Write)?;
-        visit.knobs.clone()
+    let early = site.knobs().early_refusals == Switch::On;
+    let (caller, folder, knobs) = match announced(&site, &raw, &headers) {
+        Ok(announced) => announced,
+        Err(refusal) => {
+            if !early {
+                drain(request).await;
+            }
+            return Err(refusal);
+        }
     };
-    if let Some(length) = headers.get(axum::http::header::CONTENT_LENGTH).and_then(|text| text.to_str().ok())
-    {
-        must_fit(&knobs, length.parse().unwrap_or(0))?;
-    }
     let multipart = Multipart::from_request(request, &()).await;
-    let multipart =
+    let mut multipart =
         multipart.map_err(|fault| Refusal::wrong_type(format!("expected multipart/form-data: {fault}")))?;
     let mut files = Vec::new();
-    let read = read(&site, &knobs, &noted, multipart, &mut files, partial.is_some()).await;
-    match (read, &partial) {
+    let kept = partial.map_or(Kept::Nothing, |_| Kept::Partial);
+    let read = read(&site, &knobs, &noted, &mut multipart, &mut files, kept).await;
+    match (read, kept) {
         (Ok(()), _) => {}
-        (Err(fault), None) => return Err(fault),
-        (Err(_), Some(_)) => {}
+        (Err(refusal), Kept::Nothing) => {
+            while !early && matches!(multipart.next_field().await, Ok(Some(_))) {}
+            return Err(refusal);
+        }
+        (Err(_), Kept::Partial) => {}
     }
     if files.is_empty() {
         return Err(Refusal::malformed("an upload holds at least one file"));
@@ -70,14 +75,26 @@ pub(super) async fn receive(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
+/// What can be said before a byte of the body is read.
+fn announced(site: &Site, raw: &str, headers: &HeaderMap) -> Result<(Caller, Uuid, Knobs), Refusal> {
+    let caller = site.caller(headers)?;
+    let folder = asked::id("folder", raw)?;
+    let visit = site.visit(caller);
+    visit.folder(folder, Level::Write)?;
+    if let Some(length) = headers.get(CONTENT_LENGTH).and_then(|text| text.to_str().ok()) {
+        must_fit(&visit.knobs, length.parse().unwrap_or(0))?;
+    }
+    Ok((caller, folder, visit.knobs.clone()))
+}
+
 /// Reads all parts. What has arrived is in `files` also after an error, the broken part too if it is wanted.
 async fn read(
     site: &Site,
     knobs: &Knobs,
     noted: &Noted,
-    mut multipart: Multipart,
+    multipart: &mut Multipart,
     files: &mut Vec<Received>,
-    wants_broken: bool,
+    kept: Kept,
 ) -> Result<(), Refusal> {
     let mut total = 0;
     while let Some(mut field) = multipart.next_field().await.map_err(|fault| broken_off(&fault))? {
@@ -106,7 +123,7 @@ async fn read(
             }
         };
         noted.0.part(Part { field: field_name, file_name, size: incoming.size() });
-        if ended.is_ok() || wants_broken {
+        if ended.is_ok() || kept == Kept::Partial {
             files.push(Received { name, object: incoming.finish().await.map_err(|fault| lost(&fault))? });
         }
         ended?;

@@ -112,7 +112,7 @@ async fn the_public_token_reads_the_public_folder_and_nothing_else() {
     let emulator = start(&[]).await;
     let seeds = emulator.seeds().clone();
     let public = Client::with(&emulator, "user_token", &seeds.public_token);
-    assert_eq!(public.get("/folders").await.ids("folder_id"), [seeds.public_folder_id.clone()]);
+    assert_eq!(public.get("/folders").await.ids("folder_id"), [seeds.public_folder_id.as_str()]);
     public.get(&format!("/folders/{}", seeds.folder_id)).await.refused(403);
     public.upload(&seeds.public_folder_id, &[("a.glb", b"x")]).await.refused(403);
     public.send("POST", "/folders", json!({"name": "x"})).await.refused(403);

@@ -74,7 +74,7 @@ async fn what_is_in_use_is_told_and_not_deleted() {
     let (emulator, client, folder, assets) = with_a_scene().await;
     let (scene, mesh) = (first(&assets, "scenes"), first(&assets, "meshes"));
     let users = client.get(&format!("/assets/meshes/{mesh}/references")).await;
-    assert_eq!(users.ids("asset_id"), [scene.clone()]);
+    assert_eq!(users.ids("asset_id"), [scene.as_str()]);
     let uses =
         client.get(&format!("/assets/scenes/{scene}/dependencies?depth=direct&properties[]=name")).await;
     assert_eq!(uses.ids("asset_type").len(), 3);
@@ -117,14 +117,17 @@ async fn a_session_is_opened_joined_listed_and_killed() {
     emulator.advance(Duration::from_secs(60));
     let list = client.get(&format!("/sessions?filters[scene_id]={scene}")).await.json();
     assert_eq!(list[0]["clients"][0]["username"], "versync-demo");
-    assert_eq!(client.get(&format!("/folders/{folder}/sessions")).await.ids("session_id"), [session.clone()]);
+    assert_eq!(
+        client.get(&format!("/folders/{folder}/sessions")).await.ids("session_id"),
+        [session.as_str()]
+    );
     assert_eq!(
         client.get(&format!("/assets/scenes/{scene}/sessions")).await.ids("session_id"),
-        [session.clone()]
+        [session.as_str()]
     );
     let token = client.bare("POST", &format!("/sessions/{session}/guests")).await.id("guest_token");
     let guest = Client::with(&emulator, "guest_token", &token);
-    assert_eq!(guest.get("/sessions").await.ids("session_id"), [session.clone()]);
+    assert_eq!(guest.get("/sessions").await.ids("session_id"), [session.as_str()]);
     guest.get("/folders").await.refused(403);
     guest.bare("POST", "/sessions/guests").await.done();
     client.bare("POST", "/sessions/guests").await.refused(401);

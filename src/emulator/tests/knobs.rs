@@ -144,7 +144,9 @@ async fn tasks_can_be_hidden_from_user_tokens_and_forgotten() {
 async fn uploads_can_be_too_large_too_many_or_too_late() {
     let emulator = start(&[("max_upload_bytes", "1000")]).await;
     let (client, folder) = (Client::user(&emulator), emulator.seeds().folder_id.clone());
-    client.upload(&folder, &[("a.glb", &[0; 2000])]).await.refused(413);
+    client.upload(&folder, &[("a.glb", &[0; 9_000_000])]).await.refused(413);
+    let nobody = Client::with(&emulator, "user_token", "fake");
+    nobody.upload(&folder, &[("a.glb", &[0; 9_000_000])]).await.refused(401);
     client.upload(&folder, &[("a.glb", &[0; 20])]).await.done();
     let emulator = start(&[("late_expiry", "checked")]).await;
     let (client, folder) = (Client::user(&emulator), emulator.seeds().folder_id.clone());

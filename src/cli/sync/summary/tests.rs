@@ -31,8 +31,16 @@ fn the_first_exit_code_that_applies_is_taken() {
     let stopped = |cut| passed(Why::Stopped, Some(cut), &[]);
     let finished = |troubles: &[Trouble]| passed(Why::Finished, None, troubles);
     for (passed, tally, expected) in [
-        (passed(Why::OurTrouble(failure()), None, std::slice::from_ref(&halted)), tally(1, 1), Exit::StateDirectory),
-        (passed(Why::NeedsLogin(failure()), None, std::slice::from_ref(&halted)), tally(1, 1), Exit::LoginNeeded),
+        (
+            passed(Why::OurTrouble(failure()), None, std::slice::from_ref(&halted)),
+            tally(1, 1),
+            Exit::StateDirectory,
+        ),
+        (
+            passed(Why::NeedsLogin(failure()), None, std::slice::from_ref(&halted)),
+            tally(1, 1),
+            Exit::LoginNeeded,
+        ),
         (finished(&[halted.clone(), refused]), tally(1, 1), Exit::LoginNeeded),
         (finished(&[offline.clone(), halted]), tally(1, 1), Exit::Halted),
         (finished(&[offline]), tally(1, 1), Exit::Temporary),

@@ -1,0 +1,241 @@
+//! From a survey, or from the ledger of an instance at work, to what would be done about each bundle.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::{Deed, Outlook, Planned, Plans};
+use crate::agenda::{Errand, Voucher};
+use crate::ambient;
+use crate::cli::failure::Failure;
+use crate::cli::render;
+use crate::delivery::{self, Considered};
+use crate::desk::Desk;
+use crate::file::entry::AsideState;
+use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
+use crate::ledger::{self, Reader};
+use crate::mapping::Mapping;
+use crate::plan::Action;
+use crate::survey::{self, Found, Visitor};
+
+/// States that a survey does not bring up while their files stay as they are.
+const STANDING: [State; 5] =
+    [State::Held, State::Blocked, State::ConversionFailed, State::Stalled, State::Suspect];
+
+/// How many keys of the ledger are read at once.
+const PAGE: usize = 500;
+
+/// Walks a mapping and considers all that a pass would look at.
+pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure> {
+    let Some(post) = desk.posts.get(&mapping.name) else {
+        return Ok(Outlook {
+            mapping: mapping.name.clone(),
+            files: None,
+            planned: BTreeMap::new(),
+            troubles: Vec::new(),
+        });
+    };
+    let plans = Plans::default();
+    let failed: Mutex<Option<ledger::Error>> = Mutex::default();
+    // It is called by the threads that walk, so that files are read side by side.
+    let found = |found: Found| {
+        let (key, size) = match found {
+            Found::There(key, size) => (key, size),
+            Found::Away(key) => (key, 0),
+        };
+        if let Err(error) = consider(desk, key, size, &plans) {
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    };
+    let visitor = Visitor { enter: &|_| {}, found: &found };
+    let surveyed = survey::survey(&desk.ledger, &post.root, mapping, &RelPath::root(), &desk.cancel, visitor);
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error.into());
+    }
+    let (files, mut troubles) = match surveyed {
+        Ok(it) => {
+            (Some(it.files), it.troubles.into_iter().map(|(path, why)| format!("{path}: {why}")).collect())
+        }
+        Err(survey::Error::Ledger(error)) => return Err(error.into()),
+        Err(error @ survey::Error::Disk(_)) => (None, vec![error.to_string()]),
+        Err(error @ survey::Error::AnotherRoot { .. }) => {
+            (None, vec![format!("{error}; nothing is sent until it is approved")])
+        }
+    };
+    if files.is_some() {
+        the_rest(desk, &mapping.name, &plans)?;
+    } else {
+        troubles.push("nothing would be done about this mapping".to_owned());
+    }
+    let planned = plans.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Outlook { mapping: mapping.name.clone(), files, planned, troubles })
+}
+
+/// What a survey leaves out: attempts that are open, and files that stand aside.
+fn the_rest(desk: &Desk, mapping: &MappingName, plans: &Plans) -> Result<(), Failure> {
+    let is_planned = |key: &Key| plans.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key);
+    let mut after: Option<RelPath> = None;
+    loop {
+        let page = desk.ledger.open_keys(mapping, after.as_ref(), PAGE)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.path.clone());
+        for key in page {
+            if !is_planned(&key) {
+                consider(desk, key, 0, plans)?;
+            }
+        }
+    }
+    for state in STANDING {
+        for key in desk.ledger.keys_in_state(mapping, state)? {
+            if !is_planned(&key) {
+                consider(desk, key, 0, plans)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledger::Error> {
+    let now = ambient::tick();
+    let errand = Errand { key, voucher: Voucher::Scanned, heard: now, noted: now };
+    let considered = delivery::consider(desk, &errand)?;
+    if let Some(planned) = planned(&considered, size) {
+        plans.lock().unwrap_or_else(PoisonError::into_inner).insert(errand.key, planned);
+    }
+    Ok(())
+}
+
+/// What an action means to a person; none if there is nothing to do.
+fn planned(considered: &Considered, size: u64) -> Option<Planned> {
+    let Considered { entry, sighting, action } = considered;
+    let size = match (sighting, entry.attempt.intent()) {
+        (_, Some(intent)) => intent.parts.iter().map(|part| part.content.size).sum(),
+        (Sighting::Whole(whole), None) => whole.parts.iter().map(|part| part.content.size).sum(),
+        (_, None) => size,
+    };
+    let (deed, reason, bytes) = match action {
+        Action::Rest => (Deed::Hold, entry.reason()?.to_owned(), size),
+        Action::Forget => (Deed::Forget, "it was never sent".to_owned(), 0),
+        Action::Wait(pause) => {
+            (Deed::Wait, format!("it is looked at again in {}", render::duration(*pause)), size)
+        }
+        Action::StandAside(aside, _) => match aside.state {
+            AsideState::Deleted => (Deed::Gone, aside.reason.clone(), 0),
+            AsideState::Detached => (Deed::Detach, aside.reason.clone(), 0),
+            AsideState::Settling => (Deed::Wait, aside.reason.clone(), size),
+            AsideState::Held
+            | AsideState::Blocked
+            | AsideState::ConversionFailed
+            | AsideState::Stalled
+            | AsideState::Suspect => (Deed::Hold, aside.reason.clone(), size),
+        },
+        Action::Consult | Action::Verify(_) | Action::Upload(_) => {
+            let (deed, reason) = sending(entry);
+            (deed, reason, size)
+        }
+        Action::LookUp(_, doubt) => (Deed::LookUp, doubt.why.clone(), size),
+        Action::Follow(_, conversion) => (Deed::Follow, conversion.progress.clone(), size),
+    };
+    Some(Planned { deed, reason, bytes })
+}
+
+fn sending(entry: &Entry) -> (Deed, String) {
+    match (&entry.current, entry.copies.is_empty()) {
+        (Some(_), _) => (Deed::UploadChanged, "its bytes differ from what lives in the cloud".to_owned()),
+        (None, true) => (Deed::UploadNew, "it was never sent".to_owned()),
+        (None, false) => (Deed::UploadNew, "no version of it lives in the cloud".to_owned()),
+    }
+}
+
+/// What an instance at work has before it, by its ledger.
+pub(super) fn read(reader: &Reader, mapping: &MappingName) -> Result<Outlook, Failure> {
+    let mut planned = BTreeMap::new();
+    let mut after: Option<RelPath> = None;
+    loop {
+        let page = reader.open_keys(mapping, after.as_ref(), PAGE)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.path.clone());
+        for key in page {
+            let entry = reader.entry(&key)?;
+            planned.insert(key, ahead(&entry));
+        }
+    }
+    for state in STANDING {
+        for key in reader.in_state(mapping, state, usize::MAX)? {
+            let entry = reader.entry(&key)?;
+            planned.insert(key, ahead(&entry));
+        }
+    }
+    let files = reader.standing(mapping)?.map(|standing| standing.files);
+    Ok(Outlook { mapping: mapping.clone(), files, planned, troubles: Vec::new() })
+}
+
+/// What is ahead of a bundle, by its row alone.
+fn ahead(entry: &Entry) -> Planned {
+    let bytes = match (entry.attempt.intent(), entry.seen) {
+        (Some(intent), _) => intent.parts.iter().map(|part| part.content.size).sum(),
+        (None, Some(seen)) => seen.content.size,
+        (None, None) => 0,
+    };
+    let told = entry.reason().map(str::to_owned);
+    let (deed, reason) = match (&entry.attempt, entry.state()) {
+        (Attempt::Intended(_), _) => (sending(entry).0, "it is being sent".to_owned()),
+        (Attempt::Ambiguous(_, doubt), _) => (Deed::LookUp, doubt.why.clone()),
+        (Attempt::Sent(..), _) => (Deed::Follow, told.unwrap_or_else(|| "taken in".to_owned())),
+        (Attempt::Converting(_, conversion), _) => {
+            (Deed::Follow, told.unwrap_or_else(|| conversion.progress.clone()))
+        }
+        (Attempt::Idle, State::Ready) => sending(entry),
+        (Attempt::Idle, State::Settling) => (Deed::Wait, told.unwrap_or_default()),
+        (
+            Attempt::Idle,
+            State::Uploading
+            | State::Converting
+            | State::Synced
+            | State::Ambiguous
+            | State::Held
+            | State::Blocked
+            | State::ConversionFailed
+            | State::Stalled
+            | State::Suspect
+            | State::Detached
+            | State::Ignored
+            | State::Deleted,
+        ) => (Deed::Hold, told.unwrap_or_default()),
+    };
+    Planned { deed, reason, bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::entry::Aside;
+    use crate::timestamp::Timestamp;
+
+    fn considered(entry: Entry, action: Action) -> Considered {
+        Considered { entry, sighting: Sighting::Unlooked, action }
+    }
+
+    fn aside(state: AsideState) -> Aside {
+        Aside { state, reason: "a reason".to_owned(), version: None, since: Timestamp::EPOCH }
+    }
+
+    #[test]
+    fn a_file_that_rests_is_no_part_of_the_plan_unless_it_stands_aside() {
+        assert_eq!(planned(&considered(Entry::default(), Action::Rest), 5), None);
+        let held = Entry { aside: Some(aside(AsideState::Blocked)), ..Entry::default() };
+        assert_eq!(planned(&considered(held, Action::Rest), 5).unwrap().deed, Deed::Hold);
+    }
+
+    #[test]
+    fn what_was_never_sent_is_new() {
+        let plan = planned(&considered(Entry::default(), Action::Consult), 5).unwrap();
+        assert_eq!((plan.deed, plan.bytes), (Deed::UploadNew, 5));
+    }
+
+    #[test]
+    fn what_is_gone_costs_no_bytes() {
+        let action = Action::StandAside(aside(AsideState::Deleted), None);
+        let plan = planned(&considered(Entry::default(), action), 5).unwrap();
+        assert_eq!((plan.deed, plan.bytes), (Deed::Gone, 0));
+    }
+}

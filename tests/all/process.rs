@@ -1,0 +1,112 @@
+//! The real binary in a cleared environment: what a user types, and what comes back.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Its result as the one JSON object that it is.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+impl World {
+    /// Writes a file that only its owner may read, beside the root.
+    pub(crate) fn secret(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// Writes the usual configuration for the binary, or another one.
+    pub(crate) fn configure(&self, text: &str) {
+        self.secret("versync.toml", text);
+    }
+
+    /// The command, ready to run: nothing of the environment reaches it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_versync"));
+        command.args(arguments).env_clear().env("HOME", self.dir()).env("PATH", "/usr/bin:/bin");
+        command.env("VERSYNC_CONFIG", self.dir().join("versync.toml")).current_dir(self.dir());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn versync(&self, arguments: &[&str]) -> Said {
+        let mut command = self.command(arguments);
+        tokio::task::spawn_blocking(move || Said::of(command.output().unwrap())).await.unwrap()
+    }
+
+    /// Starts a command that goes on.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Started {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Started(command.spawn().unwrap())
+    }
+}
+
+/// A command that goes on; killed when it is dropped.
+pub(crate) struct Started(Child);
+
+impl Started {
+    /// Waits until it says a line on stderr that holds this text.
+    pub(crate) async fn says(&mut self, text: &str) {
+        let stderr = self.0.stderr.take().unwrap();
+        let text = text.to_owned();
+        let heard = tokio::task::spawn_blocking(move || {
+            let mut lines = BufReader::new(stderr);
+            let mut heard = String::new();
+            loop {
+                let mut line = String::new();
+                assert!(lines.read_line(&mut line).unwrap() > 0, "it never said {text:?}:\n{heard}");
+                heard.push_str(&line);
+                if line.contains(&text) {
+                    return lines.into_inner();
+                }
+            }
+        });
+        self.0.stderr = Some(heard.await.unwrap());
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(mut self) -> Option<i32> {
+        tokio::task::spawn_blocking(move || self.0.wait().unwrap().code()).await.unwrap()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
