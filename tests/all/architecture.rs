@@ -88,7 +88,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("notify", &["disk"]),
     ("axum", &["emulator"]),
     ("sd_notify", &["signals"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "cli"]),
     ("annotate_snippets", &["config"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
