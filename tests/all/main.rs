@@ -1,4 +1,10 @@
 //! The tests that see versync from outside, in one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "the helpers of tests are tests too: they stand outside of #[test], where clippy.toml lets them do as they like"
+)]
 
 mod world; // a temporary studio, an emulator, a ledger
 mod process; // the real binary in a cleared environment
