@@ -77,7 +77,7 @@ pub(super) fn run(_global: &Global, arguments: &Arguments, paper: &Paper) -> Res
     // What is wrong with the flags is told before anything is asked of the cloud.
     let config = config::parse(&draft.text()?, "the new configuration", &environment)?;
     let wish = wish(arguments, &draft, &config)?;
-    let seat = desk::runtime()?.block_on(seat(&config, &wish, &arguments.api_key_file))?;
+    let (seat, unlisted) = desk::runtime()?.block_on(seat(&config, &wish, &arguments.api_key_file))?;
     draft.folder = Some(seat.folder.0.id.to_string());
     if let Some(key) = &mut draft.key {
         key.user = seat.user.0.id;
@@ -85,6 +85,11 @@ pub(super) fn run(_global: &Global, arguments: &Arguments, paper: &Paper) -> Res
     let text = draft.text()?;
     config::parse(&text, "the new configuration", &environment)?;
     let written = target.as_deref().map(|target| write(target, &text, arguments)).transpose()?;
+    if let Some(what) = unlisted {
+        paper.talk(&format!(
+            "the new {what} is not listed yet: for another run name it by its id, or it is made again"
+        ));
+    }
     tell(&seat, &draft, &text, target.as_deref().zip(written), *paper);
     Ok(Exit::Done)
 }
@@ -138,7 +143,10 @@ fn wish(arguments: &Arguments, draft: &Draft, config: &Config) -> Result<Wish, F
     Ok(Wish { user, folder, access, ttl: *ttl })
 }
 
-async fn seat(config: &Config, wish: &Wish, key_file: &Path) -> Result<Seat, Failure> {
+/// A seat, and what of it the cloud does not list yet.
+type Taken = (Seat, Option<&'static str>);
+
+async fn seat(config: &Config, wish: &Wish, key_file: &Path) -> Result<Taken, Failure> {
     let key = cloud::key_from(key_file).await.map_err(|error| {
         Failure::new(Exit::Configuration, error.to_string()).hint("it must hold an API key and nothing else")
     })?;
@@ -146,7 +154,8 @@ async fn seat(config: &Config, wish: &Wish, key_file: &Path) -> Result<Seat, Fai
     let seat = Seat::take(&setup, wish, &config.patience).await?;
     let client = |token| desk::client_with(config, Source::Fixed(token));
     seat.prove(&setup, wish, &config.patience, client).await?;
-    Ok(seat)
+    let unlisted = seat.until_listed(&setup, wish, &config.patience).await?;
+    Ok((seat, unlisted))
 }
 
 /// Writes the file unless it says the same already.

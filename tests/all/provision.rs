@@ -139,6 +139,17 @@ async fn what_was_just_made_may_be_late_and_an_answer_may_be_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_ends_when_another_run_would_find_what_it_made() {
+    let mut knobs = Knobs::default();
+    knobs.list_delay_ms = 700;
+    let world = World::with(Options { knobs, ..Options::default() }).await;
+    assert_eq!(world.provision(&["--folder", "late"]).await.code, 0);
+    let again = world.provision(&["--folder", "late", "--json"]).await;
+    assert_eq!(again.json()["changed"], false, "{again:#?}");
+    assert_eq!(world.requests("POST", "/folders"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_it_from_being_set_up_has_its_exit_code_and_its_cure() {
     let world = World::new().await;
     let key = world.secret("key", &world.emulator.seeds().api_key).display().to_string();

@@ -72,6 +72,31 @@ impl Seat {
         self.user.1.is_new() || self.folder.1.is_new() || self.access.1.is_new()
     }
 
+    /// Waits until what was made is listed, so that another run finds it. What is not listed in time is named.
+    pub(super) async fn until_listed(
+        &self,
+        setup: &Setup,
+        wish: &Wish,
+        patience: &Patience,
+    ) -> Result<Option<&'static str>, Failure> {
+        let (mut waited, mut pause) = (Duration::ZERO, patience.retry_first);
+        loop {
+            let missing = if self.user.1.is_new() && find_user(setup, &wish.user).await?.is_none() {
+                "user"
+            } else if self.folder.1.is_new() && find_folder(setup, &wish.folder).await?.is_none() {
+                "folder"
+            } else {
+                return Ok(None);
+            };
+            if waited >= patience.grace {
+                return Ok(Some(missing));
+            }
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause = pause.saturating_mul(2).min(patience.retry_max);
+        }
+    }
+
     /// Mints a token of the user and lists the folder with it.
     pub(super) async fn prove(
         &self,
