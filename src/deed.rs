@@ -315,19 +315,20 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
         let Some((_, id)) = files.iter().find(|(name, _)| *name == part.name) else {
             return waits_for("its files to be listed", files, news);
         };
-        match has_size(desk, *id, part.content.size).await {
-            Ok(true) => {}
-            Ok(false) => match desk.client.source_file(*id).await {
-                Ok(file) => {
-                    let what = format!(
-                        "the cloud holds {} bytes of {} and {} were sent; `versync retry` sends it again",
-                        file.size, part.name, part.content.size
-                    );
-                    return Outcome::GaveUp(GaveUp { how: HowItEnded::Rejected, what, files });
-                }
-                Err(_) => return waits_for("its files to be readable", files, news),
-            },
-            Err(failure) => return Outcome::Failed(failure),
+        match desk.client.source_file(*id).await {
+            Ok(file) if file.size == part.content.size => {}
+            Ok(file) => {
+                let what = format!(
+                    "the cloud holds {} bytes of {} and {} were sent; `versync retry` sends it again",
+                    file.size, part.name, part.content.size
+                );
+                return Outcome::GaveUp(GaveUp { how: HowItEnded::Rejected, what, files });
+            }
+            // What the cloud has just made may not be readable everywhere yet.
+            Err(error) if matches!(error.status(), Some(403 | 404)) => {
+                return waits_for("its files to be readable", files, news);
+            }
+            Err(error) => return Outcome::Failed(error.into_failure()),
         }
         match remote_part(desk, part, *id, Title::Owned).await {
             // Where no task can be read, assets are the only sign that the conversion is over.
