@@ -94,7 +94,8 @@ pub(super) async fn delete(
     let id = known(&visit, &raw)?.id;
     visit.vault.users.remove(id);
     visit.vault.tokens.retain(|_, token| token.user != id);
-    Ok(Json(json!({ "deleted_assets": [] })))
+    // What a user made stays. Which form `deleted_assets` has is not documented; it may be left out.
+    Ok(Json(json!({})))
 }
 
 pub(super) async fn mint(

@@ -91,8 +91,7 @@ async fn a_group_passes_on_no_more_than_the_membership_and_the_grant() {
     let key = Client::key(&emulator);
     let folder = key.send("POST", "/folders", json!({"name": "shared"})).await.id("folder_id");
     let user = emulator.seeds().user_id.clone();
-    let member =
-        json!({"member_type": "users", "member_id": user, "group_access": "read", "folder_access": "read"});
+    let member = json!({"user_id": user, "group_access": "read", "folder_access": "read"});
     let group =
         key.send("POST", "/groups", json!({"name": "team", "members": [member]})).await.id("group_id");
     let grant = format!("/folders/{folder}/access/groups/{group}");
