@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Answer, counted};
 use crate::emulator::access::{Caller, Level, Visit};
-use crate::emulator::asked::{self, NoBody, Page, Query, Stated};
+use crate::emulator::asked::{self, NoBody, NoQuery, Page, Query, Stated};
 use crate::emulator::asset_type::AssetType;
 use crate::emulator::knobs::choice::{AssetPaging, Clash};
 use crate::emulator::refusal::Refusal;
@@ -93,6 +93,7 @@ pub(super) async fn source_file(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(path): Path<(String, String)>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let asset = visit.asset_at(&path, Level::Read)?;
@@ -106,6 +107,7 @@ pub(super) async fn folder(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(path): Path<(String, String)>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let id = visit.asset_at(&path, Level::Read)?.folder;
@@ -117,6 +119,7 @@ pub(super) async fn description(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(path): Path<(String, String)>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let asset = visit.asset_at(&path, Level::Read)?;
@@ -149,6 +152,7 @@ pub(super) async fn thumbnail(
     let size = query.one("size")?.unwrap_or_default();
     let default = query.one("default_url")?;
     query.done()?;
+    let default = default.map(|url| elsewhere(&url)).transpose()?;
     if !["large", "medium", "small", "tiny"].contains(&size.as_str()) {
         return Err(Refusal::malformed("size is large, medium, small or tiny"));
     }
@@ -165,6 +169,7 @@ pub(super) async fn put_thumbnail(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(path): Path<(String, String)>,
+    _: NoQuery,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Answer<StatusCode> {
@@ -224,7 +229,12 @@ pub(super) async fn delete_many(
     visit.delete_assets(ids.into_iter().collect())
 }
 
-pub(super) async fn bounds(State(site): State<Arc<Site>>, caller: Caller, Path(raw): Path<String>) -> Answer {
+pub(super) async fn bounds(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    _: NoQuery,
+) -> Answer {
     site.visit(caller).asset_at(&("scenes".into(), raw), Level::Read)?;
     Ok(Json(render::unit_box()))
 }
@@ -233,9 +243,18 @@ pub(super) async fn settings(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(raw): Path<String>,
+    _: NoQuery,
 ) -> Answer {
     site.visit(caller).asset_at(&("scenes".into(), raw), Level::Read)?;
     Ok(Json(json!({})))
+}
+
+/// An address that a client may be sent to.
+fn elsewhere(url: &str) -> Result<String, Refusal> {
+    let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let parsed =
+        parsed.ok_or_else(|| Refusal::malformed(format!("default_url is no web address: {url:?}")))?;
+    Ok(parsed.into())
 }
 
 /// Reads the name of a type.
@@ -249,7 +268,11 @@ fn kinds(query: &mut Query) -> Result<Vec<AssetType>, Refusal> {
 
 impl Visit<'_> {
     /// The asset of a path `/assets/{container}/{id}`.
-    pub(super) fn asset_at(&self, (container, raw): &(String, String), need: Level) -> Result<&Asset, Refusal> {
+    pub(super) fn asset_at(
+        &self,
+        (container, raw): &(String, String),
+        need: Level,
+    ) -> Result<&Asset, Refusal> {
         let kind = AssetType::in_container(container);
         let kind = kind.ok_or_else(|| Refusal::not_found(format!("no assets are called {container:?}")))?;
         self.asset(Some(kind), asked::id(kind.name(), raw)?, need)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Answer;
 use crate::emulator::access::{Caller, Level, Visit};
-use crate::emulator::asked::{self, NoBody, Stated};
+use crate::emulator::asked::{self, NoBody, NoQuery, Stated};
 use crate::emulator::refusal::Refusal;
 use crate::emulator::vault::{Group, Member, MemberKind};
 use crate::emulator::{Site, render};
@@ -70,7 +70,12 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(json)))
 }
 
-pub(super) async fn show(State(site): State<Arc<Site>>, caller: Caller, Path(raw): Path<String>) -> Answer {
+pub(super) async fn show(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    _: NoQuery,
+) -> Answer {
     let visit = site.visit(caller);
     let group = group(&visit, &raw, Level::Read)?;
     Ok(Json(shown(&visit, group)))
@@ -143,6 +148,7 @@ pub(super) async fn of_user(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(raw): Path<String>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let user = asked::id("user", &raw)?;

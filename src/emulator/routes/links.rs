@@ -144,7 +144,8 @@ impl Visit<'_> {
         let mut json = json!({ "asset_id": asset.id, "asset_type": asset.kind.name() });
         if !properties.is_empty() {
             let told = properties.iter().flat_map(|property| tell(property));
-            json["properties"] = told.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into();
+            json["properties"] =
+                told.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into();
         }
         json
     }

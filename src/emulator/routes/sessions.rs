@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Answer;
 use crate::emulator::access::{Caller, Level, Visit};
-use crate::emulator::asked::{self, NoBody, Query, Stated};
+use crate::emulator::asked::{self, NoBody, NoQuery, Query, Stated};
 use crate::emulator::asset_type::AssetType;
 use crate::emulator::clock::Millis;
 use crate::emulator::refusal::Refusal;
@@ -60,6 +60,7 @@ pub(super) async fn in_folder(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(raw): Path<String>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let folder = visit.folder(asked::id("folder", &raw)?, Level::Read)?.id;
@@ -70,6 +71,7 @@ pub(super) async fn of_scene(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(raw): Path<String>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let scene = visit.asset(Some(AssetType::Scene), asked::id("scene", &raw)?, Level::Read)?.id;
@@ -99,7 +101,12 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(json!({ "session_id": id }))))
 }
 
-pub(super) async fn show(State(site): State<Arc<Site>>, caller: Caller, Path(raw): Path<String>) -> Answer {
+pub(super) async fn show(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    _: NoQuery,
+) -> Answer {
     let visit = site.visit(caller);
     let session = visit.session(&raw, Level::Read)?;
     Ok(Json(render::session(&visit.vault, &visit.knobs, session)))
@@ -147,6 +154,7 @@ pub(super) async fn client(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path((raw, raw_client)): Path<(String, String)>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let session = visit.session(&raw, Level::Read)?;
