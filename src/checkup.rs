@@ -89,7 +89,7 @@ pub fn stops(findings: &[Finding]) -> Option<Stops> {
 /// The configuration, once it was read without a fault, and who runs us.
 #[must_use]
 pub fn configuration(found: &Found) -> Vec<Finding> {
-    let source = found.config.source.as_deref().map(|path| display(path)).unwrap_or_default();
+    let source = found.config.source.as_deref().map(display).unwrap_or_default();
     let mappings = found.config.mappings.len();
     let plural = if mappings == 1 { "mapping" } else { "mappings" };
     let mut findings = vec![Finding::ok("configuration", format!("{source}, {mappings} {plural}"))];

@@ -1,14 +1,137 @@
-//! `versync approve`.
+//! `versync approve`: shows what stopped a mapping for safety, and accepts it if a person says so.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use serde_json::{Value, json};
 
 use super::Global;
+use super::desk;
 use super::failure::{Exit, Failure};
 use super::paper::Paper;
+use crate::ambient;
+use crate::daemon::MappingState;
+use crate::disk::Root;
+use crate::file::sighting::RootIdentity;
+use crate::file::{State, shown};
+use crate::ledger::{self, Ledger, Standing};
+use crate::mapping::Mapping;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// The mapping that was stopped
+    name: String,
+    /// Accept without asking
+    #[arg(short, long)]
+    yes: bool,
+}
 
 /// Its story.
-pub(super) fn run(_global: &Global, _arguments: &Arguments, _paper: &Paper) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Unclassified, "to be written"))
+pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Result<Exit, Failure> {
+    let config = desk::configuration(global)?.config;
+    let Some(mapping) = config.mappings.iter().find(|it| it.name.as_str() == arguments.name) else {
+        let names: Vec<_> = config.mappings.iter().map(|it| it.name.as_str()).collect();
+        let name = shown(&arguments.name);
+        return Err(Failure::new(Exit::Usage, format!("failed to find a mapping called {name}"))
+            .hint(format!("the mappings are {}", names.join(", "))));
+    };
+    let ledger = Ledger::open(&config.state_dir).map_err(locked)?;
+    let pinned = ledger.root(&mapping.name)?;
+    let found = Root::new(mapping.root.clone()).identity().map_err(|error| {
+        Failure::new(Exit::Configuration, error.to_string())
+            .hint("only a root that is there can be approved: mount it, or correct `path` of the mapping")
+    })?;
+    let Some(pinned) = pinned.filter(|pinned| !pinned.is_same_root(&found)) else {
+        paper.line(&format!("nothing to approve: {} is not stopped for its root", mapping.name));
+        paper.object(&object(mapping, "nothing_to_approve", None, &found));
+        return Ok(Exit::Done);
+    };
+    let known: u64 =
+        ledger.reader()?.summary(&mapping.name)?.get(&State::Synced).copied().unwrap_or_default();
+    for line in explained(mapping, &pinned, &found, known) {
+        paper.talk(&line);
+    }
+    if !arguments.yes && !is_confirmed(paper)? {
+        paper.line("nothing was changed");
+        paper.object(&object(mapping, "declined", Some(&pinned), &found));
+        return Ok(Exit::Halted);
+    }
+    ledger.put_root(&mapping.name, &found)?;
+    settle(&ledger, mapping)?;
+    paper.line(&format!(
+        "approved: {} goes on with this root at the next `versync sync` or `run`",
+        mapping.name
+    ));
+    paper.object(&object(mapping, "approved", Some(&pinned), &found));
+    Ok(Exit::Done)
+}
+
+fn locked(error: ledger::Error) -> Failure {
+    match error {
+        ledger::Error::Locked { .. } => Failure::new(Exit::Locked, error.to_string())
+            .hint("stop the daemon, approve, and start it again: two may not write one ledger"),
+        error => error.into(),
+    }
+}
+
+/// What is different, and what accepting it means.
+fn explained(mapping: &Mapping, pinned: &RootIdentity, found: &RootIdentity, known: u64) -> Vec<String> {
+    vec![
+        format!("mapping {} was stopped: another directory lies at its root than before", mapping.name),
+        format!("  root    {}", shown(&mapping.root.to_string_lossy())),
+        format!("  before  {}", told(pinned)),
+        format!("  now     {}", told(found)),
+        format!("Accepted, every file in it is compared with the {known} that are synced: equal bytes send"),
+        "nothing, others are a new version, and what is missing counts as gone. Remote copies".to_owned(),
+        "are kept.".to_owned(),
+    ]
+}
+
+fn told(root: &RootIdentity) -> String {
+    let birth = root.birth.map(|birth| format!(", made {birth}")).unwrap_or_default();
+    format!("inode {} on file system {:016x}{birth}", root.inode, root.filesystem)
+}
+
+/// Asks on a terminal.
+///
+/// # Errors
+/// Without one nobody can be asked.
+fn is_confirmed(paper: &Paper) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !paper.is_watched() {
+        return Err(Failure::new(Exit::Halted, "failed to ask: there is no terminal")
+            .hint("look at the above, and repeat with --yes if it is meant"));
+    }
+    paper.talk("Accept this root? [y/N]");
+    let mut answer = String::new();
+    // Whoever cannot be understood has not said yes.
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Takes the halt off what `status` shows: nobody else does until the next scan.
+fn settle(ledger: &Ledger, mapping: &Mapping) -> Result<(), ledger::Error> {
+    let Some(standing) = ledger.standing(&mapping.name)? else { return Ok(()) };
+    if standing.state != MappingState::Halted.word() {
+        return Ok(());
+    }
+    let state = MappingState::Idle.word().to_owned();
+    ledger.put_standing(&mapping.name, &Standing { state, reason: None, since: ambient::now(), ..standing })
+}
+
+fn object(mapping: &Mapping, outcome: &str, pinned: Option<&RootIdentity>, found: &RootIdentity) -> Value {
+    let root = |root: &RootIdentity| {
+        json!({
+            "filesystem": format!("{:016x}", root.filesystem),
+            "inode": root.inode,
+            "made": root.birth.map(|birth| birth.to_string()),
+        })
+    };
+    json!({
+        "schema_version": 1,
+        "mapping": mapping.name.as_str(),
+        "root": shown(&mapping.root.to_string_lossy()),
+        "outcome": outcome,
+        "before": pinned.map(root),
+        "now": root(found),
+    })
 }

@@ -9,6 +9,7 @@ use super::failure::{Exit, Failure};
 use super::paper::Paper;
 use super::render::{self, Table};
 use super::{Global, desk};
+use crate::file::entry::Role;
 use crate::file::{Entry, Key, State, shown};
 use crate::ledger::{self, Reader};
 
@@ -115,6 +116,7 @@ impl Listing {
             return;
         }
         self.table.row(row(key, entry, self.is_qualified));
+        was(entry).for_each(|row| self.table.row(row));
         self.print(Table::page);
     }
 
@@ -144,6 +146,15 @@ fn row(key: &Key, entry: &Entry, is_qualified: bool) -> Vec<String> {
         }
         None => vec![path, state, "-".to_owned(), entry.reason().map(shown).unwrap_or_default()],
     }
+}
+
+/// What a new version replaced: scenes that were made with those assets keep them.
+fn was(entry: &Entry) -> impl Iterator<Item = Vec<String>> {
+    let old = entry.copies.iter().filter(|copy| copy.role == Role::Superseded && !copy.assets.is_empty());
+    old.map(|copy| {
+        let assets = render::assets(&copy.assets, NAMED);
+        vec!["  until then".to_owned(), "replaced".to_owned(), copy.source_file.to_string(), assets]
+    })
 }
 
 #[cfg(test)]

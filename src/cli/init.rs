@@ -80,7 +80,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
 
 fn target(global: &Global, arguments: &Arguments, environment: &Environment) -> Result<PathBuf, Failure> {
     let given = arguments.output.as_ref().or(global.config.as_ref());
-    match given {
+    // What is printed is meant for the usual place.
+    match given.filter(|path| path.as_path() != Path::new("-")) {
         Some(path) => absolute(path),
         None => config::usual_place(environment).ok_or_else(|| {
             Failure::new(Exit::Configuration, "failed to find a place for the configuration")

@@ -37,7 +37,7 @@ impl Progress {
     pub(super) fn bar(screen: &MultiProgress) -> Self {
         let bar = screen.add(ProgressBar::new(0));
         // A template that cannot be read is a slip of ours; the plain style then says the same with less grace.
-        let style = ProgressStyle::with_template("  {spinner:.cyan} [{bar:24.cyan/dim}] {wide_msg}");
+        let style = ProgressStyle::with_template("  {spinner:.cyan} [{bar:20.cyan/dim}] {wide_msg}");
         bar.set_style(
             style
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -108,7 +108,7 @@ pub(super) enum Stage {
 fn rate(then: Reading, now: Reading, time: Duration) -> u64 {
     let bytes = u128::from(now.sent_bytes.saturating_sub(then.sent_bytes));
     let millis = time.as_millis();
-    if millis == 0 { 0 } else { u64::try_from(bytes * 1000 / millis).unwrap_or(u64::MAX) }
+    (bytes * 1000).checked_div(millis).map_or(0, |rate| u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
 /// The counters in one line of at most 48 characters or so: bar and line fit an old terminal together.

@@ -99,3 +99,6 @@ fn head(view: &View<'_>) -> serde_json::Value {
         "state_dir": view.config.state_dir.to_string_lossy(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     /// Wait only until everything is sent
     #[arg(long)]
     no_wait: bool,
-    /// Give up after this time, for example 30m
+    /// Begin nothing more after this time, for example 30m; running uploads may finish
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
 }
@@ -76,13 +76,16 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
             () = stopped(&mut signals) => return Err(Failure::new(Exit::Interrupted, "interrupted")),
         }
         let progress = progress(global, paper, &logs);
-        let stopping = || drop(logs.screen().suspend(|| paper.talk("stopping; once more stops at once")));
+        let stopping = || logs.screen().suspend(|| paper.talk("stopping; once more stops at once"));
         let pass = pass(desk, &scope, goal, arguments.timeout, &mut signals, progress, stopping);
         Ok(Box::pin(pass).await)
     })?;
     let tally = Tally::take(&ledger, &scope, goal)?;
     let exit = summary::exit(&passed, &tally);
-    summary::tell(&passed, &tally, exit, paper);
+    // Quiet means that only what went wrong is told; a machine is answered in any case.
+    if exit != Exit::Done || !global.quiet || paper.is_json() {
+        summary::tell(&passed, &tally, exit, paper);
+    }
     Ok(exit)
 }
 

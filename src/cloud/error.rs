@@ -116,7 +116,8 @@ impl Error {
 
     /// From a failure of the HTTP stack: with the host that it concerns, without the URL that its own display would tell.
     pub(super) fn transport(doing: &str, error: reqwest::Error, secrets: &[&Secret]) -> Self {
-        let host = error.url().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
+        let host =
+            error.url().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
         let error = error.without_url();
         let mut text = String::new();
         let mut link: Option<&dyn std::error::Error> = Some(&error);

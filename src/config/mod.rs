@@ -116,6 +116,12 @@ pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Conf
     config.ok_or_else(|| closed(findings, origin))
 }
 
+/// A text as the configuration has to write it: quoted, and escaped where need be.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
 /// The findings of a reading that came to nothing.
 fn closed(findings: Findings<'_>, origin: &str) -> Problems {
     let unnamed = || Problems::one(Problem::whole(origin, "failed to read the configuration".to_owned(), ""));

@@ -371,3 +371,14 @@ fn many_puts_are_all_kept() {
     let summary = ledger.reader().unwrap().summary(&props()).unwrap();
     assert_eq!(summary.into_iter().collect::<Vec<_>>(), [(sent.state(), 400)]);
 }
+
+#[test]
+fn whether_an_instance_is_at_work_is_known_without_disturbing_it() {
+    let home = home();
+    assert_eq!(occupancy(home.path()).unwrap(), Occupancy::Free);
+    let ledger = Ledger::open(home.path()).unwrap();
+    assert_eq!(occupancy(home.path()).unwrap(), Occupancy::Held(Some(std::process::id())));
+    drop(ledger);
+    assert_eq!(occupancy(home.path()).unwrap(), Occupancy::Free);
+    assert!(Ledger::open(home.path()).is_ok());
+}

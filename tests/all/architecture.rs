@@ -44,7 +44,7 @@ const MAP: &[Room] = &[
         "deed", "desk", "ledger", "disk", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "file", "timestamp",
     ]),
     ("survey", Flows, &["ledger", "disk", "plan", "mapping", "file"]),
-    ("deed", Flows, &["desk", "disk", "cloud", "worker", "plan", "verdict", "file", "id"]),
+    ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "file", "id"]),
     ("desk", Flows, &[
         "shelf", "board", "pace", "meter", "config", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp",
     ]),
@@ -73,7 +73,7 @@ const MAP: &[Room] = &[
 ];
 
 /// Rooms that are drawn and not yet built. Cross them off as they come.
-const COMING: &[&str] = &["checkup"];
+const COMING: &[&str] = &[];
 
 /// Arrows that are not on the map and still in the code: file, room, and what makes them go away.
 const KNOWN_ARROWS: &[(&str, &str, &str)] = &[];
@@ -88,7 +88,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("notify", &["disk"]),
     ("axum", &["emulator"]),
     ("sd_notify", &["signals"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "cli"]),
     ("annotate_snippets", &["config"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

@@ -1,4 +1,10 @@
 //! The tests that see versync from outside, in one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "the helpers of tests are tests too: they stand outside of #[test], where clippy.toml lets them do as they like"
+)]
 
 mod world; // a temporary studio, an emulator, a ledger
 mod process; // the real binary in a cleared environment
@@ -7,6 +13,7 @@ mod live; // what an artist does while versync watches
 mod trouble; // requests that break, answers that are lost, processes that are killed
 mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod second_machine; // what is already there is found again, not sent again
+mod knobs; // whichever way an unknown of the cloud turns out
 mod real_models; // the models of other people's tools, synced as they are
 mod openapi; // requests and answers agree with the description of the API
 mod first_sync; // a tree arrives whole, once, and is known afterwards

@@ -79,6 +79,8 @@ poll_first = "20ms"
 poll_max = "100ms"
 retry_first = "20ms"
 retry_max = "200ms"
+stalled_after = "3s"
+stall_timeout = "1s"
 [defaults]
 settle = "20ms"
 delete_settle = "50ms"
@@ -99,8 +101,13 @@ folder = "{folder}"
     }
 
     pub(crate) fn client(&self) -> Client {
-        let config = self.config();
         let token = Secret::new(&self.emulator.seeds().user_token).unwrap();
+        self.client_with(Source::Fixed(token))
+    }
+
+    /// A client whose tokens come from this source.
+    pub(crate) fn client_with(&self, source: Source) -> Client {
+        let config = self.config();
         let options = cloud::Options {
             url: config.server.url,
             upload_field: config.server.upload_field,
@@ -108,7 +115,7 @@ folder = "{folder}"
             proxy: cloud::Proxy::None,
             patience: config.patience.clone(),
         };
-        Client::new(options, Tokens::new(Source::Fixed(token), config.patience)).unwrap()
+        Client::new(options, Tokens::new(source, config.patience)).unwrap()
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
@@ -117,8 +124,13 @@ folder = "{folder}"
 
     /// One pass over everything, as `versync sync` makes it.
     pub(crate) async fn sync(&self) -> (Ending, Vec<Event>) {
+        self.sync_as(self.client()).await
+    }
+
+    /// One pass over everything as another user, or with another source of tokens.
+    pub(crate) async fn sync_as(&self, client: Client) -> (Ending, Vec<Event>) {
         let config = self.config();
-        let desk = Desk::lay(&config, self.client(), self.ledger(), Meter::default());
+        let desk = Desk::lay(&config, client, self.ledger(), Meter::default());
         let orders = Orders {
             mode: Mode::Once(Goal::Synced),
             scope: config.mappings.iter().map(|it| (it.name.clone(), RelPath::root())).collect(),

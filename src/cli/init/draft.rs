@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::{Exit, Failure};
-use crate::config::CLOUD;
+use crate::config::{CLOUD, quoted};
 use crate::file::shown;
 
 /// What a first configuration says; what is open stands in it as an example.
@@ -84,9 +84,4 @@ fn as_text(path: &Path) -> Result<&str, Failure> {
         Failure::new(Exit::Configuration, format!("failed to write down {path}: its name is not UTF-8"))
             .hint("rename it, or name a link to it")
     })
-}
-
-/// A text as TOML writes it.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
 }

@@ -115,9 +115,11 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
     let (deed, reason, bytes) = match action {
         Action::Rest => (Deed::Hold, entry.reason()?.to_owned(), size),
         Action::Forget => (Deed::Forget, "it was never sent".to_owned(), 0),
-        Action::Wait(pause) => {
-            (Deed::Wait, format!("it is looked at again in {}", render::duration(*pause)), size)
-        }
+        Action::Wait(pause) => (
+            Deed::Wait,
+            format!("it changed a moment ago; it is looked at again in {}", render::duration(*pause)),
+            size,
+        ),
         Action::StandAside(aside, _) => match aside.state {
             AsideState::Deleted => (Deed::Gone, aside.reason.clone(), 0),
             AsideState::Detached => (Deed::Detach, aside.reason.clone(), 0),

@@ -30,14 +30,14 @@ fn text(outlook: &Outlook) -> Vec<String> {
         let files = outlook.files.map(|files| format!(" ({})", render::things(files, "file", "files")));
         lines.push(format!("  nothing to do{}", files.unwrap_or_default()));
     }
+    let mut table = Table::default();
     for deed in Deed::ALL {
-        let mut table = Table::default();
         for (key, planned) in outlook.planned.iter().filter(|(_, planned)| planned.deed == deed) {
             let size = if planned.bytes > 0 { render::bytes(planned.bytes) } else { String::new() };
             table.row(vec![render::spoken(deed.word()), key.path.to_string(), size, shown(&planned.reason)]);
         }
-        lines.extend(table.lines().into_iter().map(|line| format!("    {line}")));
     }
+    lines.extend(table.lines().into_iter().map(|line| format!("    {line}")));
     lines
 }
 

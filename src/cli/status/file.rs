@@ -74,7 +74,7 @@ fn find<'a>(config: &'a Config, path: &Path) -> Result<(&'a Mapping, RelPath), F
 /// The path with links in its directory followed; not those at its end, which may be gone.
 fn really(path: &Path) -> Option<PathBuf> {
     let (parent, name) = (path.parent()?, path.file_name()?);
-    Some(path.canonicalize().ok().or_else(|| Some(parent.canonicalize().ok()?.join(name)))?)
+    path.canonicalize().ok().or_else(|| Some(parent.canonicalize().ok()?.join(name)))
 }
 
 fn known(view: &View<'_>, key: &Key, entry: &Entry, journal: &[JournalLine], paper: &Paper) -> Vec<String> {

@@ -67,12 +67,12 @@ pub(in crate::cli) async fn pass(
                     cut = Some(Cut::Signal);
                     stopping();
                     // The loop is there as long as `work` is: the signal cannot get lost.
-                    drop(player.send(signal).await);
+                    let _heard = player.send(signal).await;
                 }
             },
             () = reached(deadline), if cut.is_none() => {
                 cut = Some(Cut::Timeout);
-                drop(player.send(Signal::Gently).await);
+                let _heard = player.send(Signal::Gently).await;
             }
             _ = draw.tick() => {
                 let is_over = unsurveyed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
