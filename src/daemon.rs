@@ -6,7 +6,7 @@
 mod chronicle;
 mod round;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,7 +146,7 @@ pub async fn run(
         agenda: Agenda::new(Backoff { first: desk.patience.retry_first, max: desk.patience.retry_max }),
         rounds: BTreeMap::new(),
         steps: JoinSet::new(),
-        out: std::collections::HashMap::new(),
+        out: HashMap::new(),
         jobs: JoinSet::new(),
         found,
         watcher,
@@ -155,6 +155,8 @@ pub async fn run(
         troubles: BTreeMap::new(),
         end: None,
         was_quiet: false,
+        failures: HashMap::new(),
+        left: None,
         mode: orders.mode,
         desk,
     };
@@ -218,7 +220,7 @@ struct Daemon {
     rounds: BTreeMap<MappingName, Round>,
     steps: JoinSet<Ended>,
     /// Which bundle a step is about, should it panic.
-    out: std::collections::HashMap<Id, Key>,
+    out: HashMap<Id, Key>,
     jobs: JoinSet<JobEnd>,
     found: mpsc::Sender<Found>,
     watcher: Option<Arc<Watcher>>,
@@ -227,6 +229,10 @@ struct Daemon {
     troubles: BTreeMap<MappingName, Trouble>,
     end: Option<Why>,
     was_quiet: bool,
+    /// How often each bundle failed in a one-shot run, which leaves it after a few times.
+    failures: HashMap<Key, u32>,
+    /// The trouble for which a one-shot run left a bundle.
+    left: Option<Failure>,
 }
 
 impl fmt::Debug for Daemon {
@@ -265,7 +271,7 @@ impl Daemon {
         }
         self.was_quiet = is_quiet;
         if is_quiet && matches!(self.mode, Mode::Once(_)) {
-            self.end = Some(Why::Finished);
+            self.end = Some(self.left.take().map_or(Why::Finished, Why::CloudTrouble));
         }
     }
 
@@ -374,13 +380,26 @@ impl Daemon {
         if matches!(self.mode, Mode::Once(_)) && matches!(ended.is, State::Settling | State::Stalled) {
             ended.verdict = Verdict::Done;
         }
+        // Nor does it try for ever what fails again and again between questions that are answered.
+        let told = ended.verdict.clone();
+        if matches!(self.mode, Mode::Once(_))
+            && let Verdict::Failed(failure) = &told
+            && failure.blame == Blame::Cloud
+        {
+            let failures = self.failures.entry(key.clone()).or_default();
+            *failures += 1;
+            if *failures >= PATIENCE_OF_ONCE {
+                self.left = Some(failure.clone());
+                ended.verdict = Verdict::Done;
+            }
+        }
         self.agenda.close(&key, &ended.verdict, ended.reach, now, ambient::dice());
         if !self.agenda.contains(&key) {
             let bytes = ended.entry.as_ref().and_then(|entry| entry.seen).map_or(0, |seen| seen.content.size);
             self.desk.meter.finished(bytes);
         }
         self.chronicle.step(&ended, now);
-        match &ended.verdict {
+        match &told {
             Verdict::Failed(failure) => self.failed(&key, failure.clone()),
             Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_) => {
                 if ended.reach == Reach::Cloud {

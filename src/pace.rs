@@ -37,11 +37,12 @@ impl Pace {
             let limiter = Arc::clone(&limiter);
             async move {
                 let length = piece.as_ref().map_or(0, Bytes::len);
-                if let Some(length) = u32::try_from(length).ok().and_then(NonZeroU32::new) {
+                let turn = u32::try_from(length).ok().and_then(NonZeroU32::new);
+                match turn.map(|length| limiter.until_n_ready(length)) {
                     // A piece is never longer than the burst, so it always has its turn.
-                    drop(limiter.until_n_ready(length).await);
+                    Some(turn) => turn.await.map_err(io::Error::other).and(piece),
+                    None => piece,
                 }
-                piece
             }
         }))
     }

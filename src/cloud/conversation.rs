@@ -112,23 +112,25 @@ impl Client {
         match self.tokens.refused(refused) {
             Rejection::TryAnother => self.tokens.current().await,
             Rejection::Hopeless => Err(error.for_good()),
+            Rejection::NotYet => Err(error),
         }
     }
 
-    /// The failure of a second try: a 401 is then a matter of the login.
+    /// The failure of a second try: a 401 is then a matter of the login, unless the token was born for that try.
     pub(super) fn twice_refused(&self, token: &Secret, error: Error) -> Error {
-        if error.status() == Some(401) {
-            self.tokens.refused(token);
-            error.for_good()
-        } else {
-            error
+        if error.status() != Some(401) {
+            return error;
+        }
+        match self.tokens.refused(token) {
+            Rejection::TryAnother | Rejection::Hopeless => error.for_good(),
+            Rejection::NotYet => error,
         }
     }
 
     /// A 401 where no second try is made.
     fn stale(&self, token: &Secret, error: Error) -> Error {
         match self.tokens.refused(token) {
-            Rejection::TryAnother => error,
+            Rejection::TryAnother | Rejection::NotYet => error,
             Rejection::Hopeless => error.for_good(),
         }
     }

@@ -64,6 +64,11 @@ pub enum Source {
 pub(super) type Stamp = (SystemTime, u64);
 
 impl Source {
+    /// Whether the cloud mints its tokens, so that one may be younger than what all of the cloud knows.
+    pub(super) const fn mints(&self) -> bool {
+        matches!(self, Self::ApiKey { .. })
+    }
+
     /// The word for it in what `check` prints.
     #[must_use]
     pub const fn word(&self) -> &'static str {

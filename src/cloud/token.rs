@@ -24,6 +24,10 @@ const STILL_FRESH: f64 = 0.1;
 /// How many refused tokens are remembered.
 const REMEMBERED: usize = 8;
 
+/// For how long a 401 says nothing of a token that the cloud itself has just minted. That what it makes is not visible
+/// everywhere at once is inferred from the official client, which asks again for ids that are refused.
+const NEWBORN: Duration = Duration::from_secs(10);
+
 /// The user's tokens, shared by all who send requests.
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
@@ -56,6 +60,8 @@ struct Held {
     born: Instant,
     born_wall: Timestamp,
     life: Option<Duration>,
+    /// Whether the cloud has taken it once.
+    proven: bool,
 }
 
 impl Held {
@@ -90,6 +96,8 @@ pub(super) enum Rejection {
     TryAnother,
     /// The tokens are not what is wrong: two in a row were refused.
     Hopeless,
+    /// The cloud minted it a moment ago, and may not know it everywhere yet.
+    NotYet,
 }
 
 impl fmt::Debug for Tokens {
@@ -178,7 +186,8 @@ impl Tokens {
             Ok(minted) => {
                 let token = minted.token.clone();
                 let (born, born_wall) = (Instant::now(), ambient::now());
-                state.held = Some(Held { token: minted.token, born, born_wall, life: minted.life });
+                state.held =
+                    Some(Held { token: minted.token, born, born_wall, life: minted.life, proven: false });
                 state.failure = None;
                 if state.refusals == 0 {
                     state.failures = 0;
@@ -208,6 +217,12 @@ impl Tokens {
 
     pub(super) fn refused(&self, token: &Secret) -> Rejection {
         let mut state = self.state();
+        let newborn = self.0.patience.grace.min(NEWBORN);
+        let is_newborn = |held: &Held| held.token == *token && !held.proven && held.born.elapsed() < newborn;
+        // The first refusal is met with another token, as ever; a second one of a token this young proves nothing.
+        if state.refusals > 0 && self.0.source.mints() && state.held.as_ref().is_some_and(is_newborn) {
+            return Rejection::NotYet;
+        }
         if !state.rejected.contains(token) {
             if state.rejected.len() == REMEMBERED {
                 state.rejected.remove(0);
@@ -231,7 +246,8 @@ impl Tokens {
     /// Says that `token` was accepted.
     pub(super) fn accepted(&self, token: &Secret) {
         let mut state = self.state();
-        if state.held.as_ref().is_some_and(|held| held.token == *token) {
+        if let Some(held) = state.held.as_mut().filter(|held| held.token == *token) {
+            held.proven = true;
             state.refusals = 0;
             if state.failure.is_none() {
                 state.failures = 0;

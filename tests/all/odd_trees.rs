@@ -75,8 +75,8 @@ async fn what_may_not_be_read_is_told_and_arrives_once_it_may() {
     let world = World::new().await;
     let chair = world.write("chair.fbx", b"bytes");
     let table = world.write("closed/table.fbx", b"bytes");
-    std::fs::set_permissions(&chair, std::fs::Permissions::from_mode(0)).unwrap();
-    std::fs::set_permissions(table.parent().unwrap(), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&chair, std::fs::Permissions::from_mode(0o000)).unwrap();
+    std::fs::set_permissions(table.parent().unwrap(), std::fs::Permissions::from_mode(0o000)).unwrap();
     world.sync().await;
     assert_eq!(world.entry("chair.fbx").state(), State::Blocked);
     let standing = world.ledger().standing(&MappingName::new("studio")).unwrap().unwrap();

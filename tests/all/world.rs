@@ -81,6 +81,7 @@ retry_first = "20ms"
 retry_max = "200ms"
 stalled_after = "3s"
 stall_timeout = "1s"
+answer_timeout = "3s"
 [defaults]
 settle = "20ms"
 delete_settle = "50ms"

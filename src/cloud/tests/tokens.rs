@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -99,6 +100,20 @@ async fn an_expired_token_is_replaced_once_for_all_who_used_it() {
     assert_eq!(cloud.minted.take().len(), 2);
 }
 
+/// No read-after-write: what the cloud has just minted may be unknown to the machine that is asked next.
+#[tokio::test]
+async fn a_token_minted_a_moment_ago_is_tried_again_before_anybody_is_called() {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let cloud =
+        Cloud::accepting(|token| token == "fake-1" && ASKED.fetch_add(1, Ordering::Relaxed) > 0).await;
+    let directory = tempfile::tempdir().unwrap();
+    let client = cloud.server.client_with(key_source(directory.path(), 1), patience());
+    let error = client.folder(folder()).await.unwrap_err();
+    assert_eq!((error.status(), error.blame()), (Some(401), Blame::Cloud), "it passes by itself");
+    client.folder(folder()).await.unwrap();
+    assert_eq!(cloud.minted.take().len(), 2, "the second token was given its time");
+}
+
 #[tokio::test]
 async fn a_ttl_that_is_refused_is_left_to_the_server() {
     let cloud = Cloud::accepting(|_| true).await;
@@ -119,6 +134,7 @@ async fn a_cloud_that_refuses_every_token_is_asked_twice_and_then_the_user_is() 
     let slow = Patience {
         retry_first: Duration::from_secs(3600),
         retry_max: Duration::from_secs(3600),
+        grace: Duration::ZERO,
         ..patience()
     };
     let client = cloud.server.client_with(key_source(directory.path(), 1), slow);
