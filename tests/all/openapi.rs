@@ -6,6 +6,7 @@ mod tap;
 mod tour;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use futures_util::TryStreamExt as _;
 use versync::cloud::{self, Client, Scope, Secret, Source, TheirAssets, Tokens};
@@ -104,6 +105,41 @@ fn the_judge_finds_what_is_wrong() {
     for (number, exchange) in wrong.iter().enumerate() {
         assert_eq!(description.judge(exchange).len(), 1, "{number}: {:?}", description.judge(exchange));
     }
+}
+
+/// The table that maps what we know of the API to what holds it names nothing that is gone, and forgets no knob.
+#[test]
+fn the_table_of_the_api_names_knobs_and_tests_that_exist() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(top.join("docs/asset-api.md")).unwrap();
+    let named = |kind: &str| -> BTreeSet<String> {
+        let mark = format!("{kind} `");
+        table.split(&mark).skip(1).map(|rest| rest.split('`').next().unwrap().to_owned()).collect()
+    };
+    assert_same(&named("knob"), &Knobs::names().into_iter().map(str::to_owned).collect());
+    let code = text_of(&[&top.join("src"), &top.join("tests/all")], "rs");
+    let client = text_of(&[&top.join("tests/conformance/test")], "mjs");
+    let gone = named("test").into_iter().filter(|name| !code.contains(&format!("fn {name}(")));
+    let untold = named("client").into_iter().filter(|name| !client.contains(&format!("test(\"{name}\"")));
+    assert_eq!(gone.chain(untold).collect::<Vec<_>>(), Vec::<String>::new());
+    assert!(named("test").len() > 50 && named("client").len() > 20);
+}
+
+/// All files of a kind below some directories, as one text.
+fn text_of(directories: &[&Path], extension: &str) -> String {
+    let mut text = String::new();
+    let mut open: Vec<_> = directories.iter().map(|path| path.to_path_buf()).collect();
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|it| it == extension) {
+                text.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    text
 }
 
 /// The answers of the emulator to every operation there is.
