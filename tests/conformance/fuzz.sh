@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 seconds=${1:-300}
 seed=${2:-$RANDOM}
 binary=$(realpath "${VERSYNC_BIN:-../../target/debug/versync}")
-requirements=$PWD/fuzz-requirements.txt
+here=$PWD
 work=$(mktemp -d)
 emulator=
 clean() {
@@ -25,7 +25,7 @@ clean() {
 trap clean EXIT
 cd "$work"
 
-if ! { python3 -m venv venv && venv/bin/pip install --quiet --disable-pip-version-check -r "$requirements"; } >tools.log 2>&1; then
+if ! { python3 -m venv venv && venv/bin/pip install --quiet --disable-pip-version-check -r "$here/fuzz-requirements.txt"; } >tools.log 2>&1; then
   tail -n 5 tools.log >&2
   echo 'fuzz: the tools cannot be had: see above' >&2
   exit 2
@@ -45,7 +45,7 @@ echo "fuzz: $seconds s with seed $seed"
 # and that what was made is found by a request that names other things too.
 # One worker: CPython's parser, which the generator leans on, does not bear threads everywhere.
 status=0
-venv/bin/schemathesis --no-color run "${url%/app/v1}/openapi.json" \
+venv/bin/schemathesis --config-file "$here/fuzz.toml" --no-color run "${url%/app/v1}/openapi.json" \
   --header "api_key: $(said api_key)" --generation-with-security-parameters false \
   --checks all --exclude-checks positive_data_acceptance,ensure_resource_availability \
   --phases coverage,fuzzing,stateful --max-time "$seconds" --workers 1 --seed "$seed" \
