@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use crate::ambient;
 use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadError, UploadTask};
 use crate::desk::{Desk, Post};
 use crate::disk;
@@ -194,22 +193,15 @@ async fn by_files(desk: &Arc<Desk>, intent: &Intent, untold: Option<&UploadTask>
         }
     }
     let has_lead = intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
-    // A task that has not told its files yet is a better witness than the files: it also tells how their conversion ends.
-    // It is not waited for for ever, since it may be somebody else's.
-    let waits = patience_with_tasks(desk, intent);
-    match (has_lead, untold.filter(|_| waits), listing.complete) {
-        (_, Some(task), _) => {
-            Outcome::Unclear(format!("upload task {} does not say yet which files it brought", task.id))
-        }
+    let untold =
+        untold.map(|task| format!("upload task {} does not say yet which files it brought", task.id));
+    match (has_lead, untold, listing.complete) {
+        (true, Some(why), _) => Outcome::FoundUntold(Finding { task: None, files, surplus }, why),
+        (false, Some(why), _) => Outcome::Unclear(why),
         (true, None, _) => Outcome::Found(Finding { task: None, files, surplus }),
         (false, None, cloud::Complete::No(why)) => Outcome::Unclear(why),
         (false, None, cloud::Complete::Yes) => Outcome::NotThere,
     }
-}
-
-/// Whether the attempt is so young that a task of the same folder may still turn out to be its own.
-fn patience_with_tasks(desk: &Desk, intent: &Intent) -> bool {
-    ambient::now().since(intent.at) < desk.patience.ambiguous_wait * 10
 }
 
 async fn claimed(desk: &Arc<Desk>, id: SourceFileId) -> Result<bool, Failure> {
@@ -312,7 +304,7 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
             ..intent.clone()
         };
         match by_files(desk, &unknown, None).await {
-            Outcome::Found(finding) => files.extend(finding.files),
+            Outcome::Found(finding) | Outcome::FoundUntold(finding, _) => files.extend(finding.files),
             Outcome::Failed(failure) => return Outcome::Failed(failure),
             // Listings lag: a file that was taken in shows up sooner or later.
             _ => return waits_for("its files to be listed", files, news),

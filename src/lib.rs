@@ -14,7 +14,7 @@
 //! daemon      the one loop: hints, due bundles, ended steps, reload, stop   [delivery survey desk ledger disk signals ambient worker agenda verdict mapping file timestamp]
 //! delivery    one step of one bundle: look, decide, write down, do, learn, write down   [deed desk ledger disk ambient worker agenda plan verdict mapping file timestamp]
 //! survey      what is there: the scan joined with the ledger; hands out keys   [ledger disk plan mapping file]
-//! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud ambient worker plan verdict file id]
+//! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud worker plan verdict file id]
 //! desk        everything that a step works with   [shelf board pace meter config ledger disk cloud mapping patience file timestamp]
 //! shelf       the remote folder of a directory: found or made once, kept   [ledger cloud ambient worker plan verdict mapping patience file timestamp id]
 //! board       a folder's upload tasks: one listing answers all bundles that wait for one   [cloud ambient timestamp id]

@@ -129,6 +129,14 @@ fn looked_up(
 ) -> (Entry, Verdict) {
     let with = |attempt| Entry { attempt, ..entry.clone() };
     let pause = (patience.ambiguous_wait / 3).min(patience.poll_max);
+    let outcome = match outcome {
+        // Not for ever: the task may be somebody else's.
+        Outcome::FoundUntold(_, why) if now.since(intent.at) < patience.ambiguous_wait.saturating_mul(10) => {
+            Outcome::Unclear(why)
+        }
+        Outcome::FoundUntold(finding, _) => Outcome::Found(finding),
+        told => told,
+    };
     match outcome {
         Outcome::Found(finding) => {
             let mut copies = entry.copies.clone();

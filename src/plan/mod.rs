@@ -127,6 +127,9 @@ pub enum Outcome {
     Unanswered(Failure),
     /// The cloud's listings show what became of an attempt.
     Found(Finding),
+    /// The cloud's files show what became of an attempt, while a task of the same folder, named in the reason, does not
+    /// tell its files yet: it may be the attempt's own, and would also tell how the conversion ends.
+    FoundUntold(Finding, String),
     /// Complete listings show nothing of it.
     NotThere,
     /// The listings do not tell, one way or the other.

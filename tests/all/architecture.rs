@@ -44,7 +44,7 @@ const MAP: &[Room] = &[
         "deed", "desk", "ledger", "disk", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "file", "timestamp",
     ]),
     ("survey", Flows, &["ledger", "disk", "plan", "mapping", "file"]),
-    ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "file", "id"]),
+    ("deed", Flows, &["desk", "disk", "cloud", "worker", "plan", "verdict", "file", "id"]),
     ("desk", Flows, &[
         "shelf", "board", "pace", "meter", "config", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp",
     ]),

@@ -20,7 +20,7 @@ pub(super) struct Draft {
 /// The examples that stand for what is open.
 const PATH: &str = "/path/to/your/models";
 const FOLDER: &str = "00000000-0000-4000-8000-000000000000";
-const TOKEN_FILE: &str = "/path/to/your/user-token";
+const TOKEN_FILE: &str = "~/.config/versync/user-token";
 
 impl Draft {
     /// What still has to be filled in.
