@@ -1,4 +1,5 @@
 //! The few routes that set up an environment for versync: users, roots, grants. They take an API key, and nothing else does.
+//! Inferred: a key may use all of them; the documents say it of the routes for users.
 //!
 //! Knows no user token. Nothing here deletes.
 

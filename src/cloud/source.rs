@@ -133,6 +133,7 @@ impl Source {
 }
 
 /// `POST /users/{id}/tokens`. The grammar of `ttl` is not documented; if ours is refused the server's default is taken.
+/// Inferred: a user token cannot mint another, so it takes a key.
 pub(super) async fn mint(
     exchange: &Exchange,
     key: &Secret,

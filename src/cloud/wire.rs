@@ -66,7 +66,7 @@ pub(super) fn minted_json(text: &str, now: Timestamp) -> Result<Minted, String> 
     }
 }
 
-/// How long a token lives from `now`. Neither unit is documented: `expires_in` is taken for seconds since `written`,
+/// How long a token lives from `now`. Inferred, as neither unit is documented: `expires_in` is taken for seconds since `written`,
 /// `expires_on` for an epoch in seconds, or in milliseconds where it is too large for that. The earlier one in the future
 /// counts, within 30 s and 24 h: a wrong guess costs a renewal or a 401, never more.
 fn life(
