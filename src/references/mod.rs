@@ -33,7 +33,7 @@ mod zae;
 use std::io::{Read, Seek};
 
 pub use format::Format;
-pub use resolve::{Cure, Directory, Found, How, Resolution, Step, Tree, resolve};
+pub use resolve::{Cure, Directory, Found, How, Resolution, Search, Step, Tree, readable, resolve};
 
 use stream::Stream;
 

@@ -174,6 +174,13 @@ impl std::fmt::Display for Cure {
     }
 }
 
+/// A name as a person reads it: what is not UTF-8 is taken for Windows-1252, as most programs of one byte per letter meant it.
+#[must_use]
+pub fn readable(written: &[u8]) -> String {
+    let text = reading::as_utf8(written).unwrap_or_else(|| written.to_vec());
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// How many places are remembered that were looked at in vain.
 const TRIED: usize = 32;
 

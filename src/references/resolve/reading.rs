@@ -131,7 +131,7 @@ fn percent_decoded(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A name in Windows-1252, which most programs of one byte per letter meant, in UTF-8.
-fn as_utf8(path: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn as_utf8(path: &[u8]) -> Option<Vec<u8>> {
     if std::str::from_utf8(path).is_ok() {
         return None;
     }
