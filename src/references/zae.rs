@@ -52,7 +52,10 @@ pub(super) fn read<R: Read + Seek>(source: &mut R, found: &mut Finding) -> Resul
         }
         let inner = inner.done();
         inner.warnings.into_iter().for_each(|warning| found.warn(warning));
-        let is_outside = |name: &[u8]| !held.contains(&base(name).to_ascii_lowercase());
+        let is_held = |name: &[u8]| held.contains(&base(name).to_ascii_lowercase());
+        let is_outside = |name: &[u8]| {
+            !is_held(name) && !is_held(&percent_encoding::percent_decode(name).collect::<Vec<u8>>())
+        };
         found.extend(inner.names.into_iter().filter(|reference| is_outside(&reference.written)));
     }
     Ok(())

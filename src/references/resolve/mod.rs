@@ -324,9 +324,8 @@ impl Look<'_, '_> {
                     }
                 }
             }
-            // A bare name is no foreign path: only a library's own model is looked beside.
-            let is_bare = !absolute && parts.len() == 1 && !reading.path.contains(&b'/');
-            let places = if is_bare { near.clone() } else { self.places(&near) };
+            // A relative path is not foreign: it is only looked for beside the files that it was meant for.
+            let places = if absolute { self.places(&near) } else { near.clone() };
             for directory in &places {
                 if let Some((paths, steps)) = self.at(directory, &[name], pattern, Case::Folded) {
                     return Some(Found { paths, how: how(steps, Step::Basename) });
