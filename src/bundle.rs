@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::file::RelPath;
 use crate::references::{
-    Embedded, Format, Found, How, Reference, References, Resolution, Step, Tree, resolve,
+    Embedded, Format, Found, How, Reference, References, Resolution, Step, Tree, name_of, resolve,
 };
 
 /// How far references are followed.
@@ -171,7 +171,7 @@ impl Walk<'_, '_> {
             }
             let need = Need {
                 by: by.clone(),
-                written: reference.written.clone(),
+                written: name_of(reference, by),
                 kind: reference.kind,
                 how: found.how.clone(),
             };
@@ -202,9 +202,9 @@ impl Walk<'_, '_> {
     }
 
     fn miss(&mut self, by: &RelPath, reference: &Reference, resolution: Resolution) {
-        let Reference { written, kind, .. } = reference;
+        let (written, kind) = (name_of(reference, by), reference.kind);
         if self.bundle.missing.len() < self.bounds.files && self.missed.insert((by.clone(), written.clone())) {
-            let absent = Absent { by: by.clone(), written: written.clone(), kind, resolution };
+            let absent = Absent { by: by.clone(), written, kind, resolution };
             self.bundle.missing.push(absent);
         }
     }

@@ -33,7 +33,7 @@ mod zae;
 use std::io::{Read, Seek};
 
 pub use format::Format;
-pub use resolve::{Cure, Directory, Found, How, Resolution, Search, Step, Tree, readable, resolve};
+pub use resolve::{Cure, Directory, Found, How, Resolution, Search, Step, Tree, name_of, readable, resolve};
 
 use stream::Stream;
 

@@ -59,7 +59,7 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 }
                 last = word;
             }
-            Token::Text(_) => {}
+            Token::Text => {}
         }
     }
 }
@@ -74,7 +74,7 @@ enum Proto {
 enum Token {
     Mark(u8),
     Word(Vec<u8>),
-    Text(Vec<u8>),
+    Text,
 }
 
 /// A string, or a list of strings in brackets, if that is what comes next.
@@ -111,7 +111,7 @@ fn token(stream: &mut Stream<'_>, room: usize) -> Option<Token> {
             stream.consume(1);
             Some(Token::Mark(mark))
         }
-        b'"' => text(stream, room).map(Token::Text),
+        b'"' => text(stream, 0).map(|_| Token::Text),
         _ => {
             let mut word = Vec::new();
             while let Some(byte) = stream.peek() {

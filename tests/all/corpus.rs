@@ -188,3 +188,113 @@ fn the_corpus_needs_what_its_list_says() {
     assert!(needs.recall() >= 99.0 && needs.precision() >= 99.0 && missing.recall() >= 97.0);
     assert_eq!(unexplained, 0);
 }
+
+/// A row of numbers that is the same for the same seed (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let roll = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        usize::try_from(roll).unwrap() % bound.max(1)
+    }
+}
+
+/// Damages a content as transfers, disks and enemies do.
+fn mutate(bytes: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
+    for _ in 0..=dice.below(4) {
+        let at = dice.below(bytes.len());
+        // Headers and directories are where damage hurts.
+        let at = if dice.below(2) == 0 { at.min(dice.below(600)) } else { at };
+        match dice.below(9) {
+            0 => bytes.truncate(at),
+            1 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << dice.below(8)),
+            2 => bytes.iter_mut().skip(at).take(4).for_each(|byte| *byte = 0xff),
+            3 => bytes.iter_mut().skip(at).take(8).for_each(|byte| *byte = 0),
+            4 => {
+                let end = (at + dice.below(400)).min(bytes.len());
+                bytes.drain(at.min(end)..end);
+            }
+            5 => {
+                let end = (at + dice.below(2_000)).min(bytes.len());
+                let again: Vec<u8> = bytes[at.min(end)..end].repeat(1 + dice.below(20));
+                bytes.splice(at..at, again);
+            }
+            6 => {
+                let from = dice.below(other.len());
+                let part = other[from..].iter().take(dice.below(4_000)).copied().collect::<Vec<u8>>();
+                bytes.splice(at..at, part);
+            }
+            7 => {
+                const MARKS: [&[u8]; 8] =
+                    [b"\"", b"@", b"<", b"{", b"\0", b"\xff\xfe", b"../../../../etc/passwd\n", b"\x7f\xff\xff\xff"];
+                bytes.splice(at..at, MARKS[dice.below(MARKS.len())].iter().copied());
+            }
+            _ => bytes.iter_mut().skip(at).take(400).for_each(|byte| {
+                *byte = if *byte == 0 { b' ' } else { *byte };
+            }),
+        }
+        if bytes.is_empty() {
+            return;
+        }
+    }
+}
+
+/// The most memory that this process ever held, in bytes, where the system tells.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
+}
+
+#[test]
+fn mutated_models_of_every_format_break_nothing() {
+    let Some(corpus) = corpus() else { return };
+    let cases: u64 = std::env::var("VERSYNC_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
+    let first: u64 = std::env::var("VERSYNC_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    // Small files hold as many structures as large ones, and leave time for more cases.
+    let all: Vec<(RelPath, Format, Vec<u8>)> = corpus
+        .files
+        .iter()
+        .filter(|(_, size)| (1..300_000).contains(*size))
+        .filter_map(|(path, _)| Some((path.clone(), Format::of_extension(&path.extension()?)?)))
+        .map(|(path, format)| (path.clone(), format, corpus.bytes(&path)))
+        .collect();
+    let mut by_format: BTreeMap<Format, Vec<usize>> = BTreeMap::new();
+    for (index, (_, format, _)) in all.iter().enumerate() {
+        by_format.entry(*format).or_default().push(index);
+    }
+    let formats: Vec<Format> = by_format.keys().copied().collect();
+    let before = peak();
+    let mut slowest = (Duration::ZERO, 0);
+    for seed in first..first + cases {
+        let mut dice = Dice::new(seed);
+        let list = &by_format[&formats[dice.below(formats.len())]];
+        let (path, format, bytes) = &all[list[dice.below(list.len())]];
+        let mut bytes = bytes.clone();
+        let other = &all[dice.below(all.len())].2;
+        mutate(&mut bytes, other, &mut dice);
+        let size = bytes.len();
+        // Now and then a file carries the name of another format.
+        let format = if dice.below(20) == 0 { formats[dice.below(formats.len())] } else { *format };
+        let start = Instant::now();
+        let limits = Limits { unpacked: 64 << 20, ..Limits::default() };
+        let read = std::panic::catch_unwind(|| references::read(format, &mut Cursor::new(bytes), &limits));
+        let took = start.elapsed();
+        let found = read.unwrap_or_else(|_| panic!("seed {seed}: {path} as {format:?} panics"));
+        let found = found.unwrap_or_else(|error| panic!("seed {seed}: {path}: {error}"));
+        let named: usize = found.names.iter().map(|name| name.written.len()).sum();
+        assert!(named <= 64 * (size + 1_000), "seed {seed}: {path}: {named} bytes of names");
+        assert!(took < Duration::from_secs(20), "seed {seed}: {path} as {format:?} takes {took:?}");
+        slowest = slowest.max((took, seed));
+    }
+    let grown = peak().saturating_sub(before);
+    eprintln!("{cases} mutated models; the slowest took {:.2?} (seed {}), memory grew by {grown} bytes", slowest.0, slowest.1);
+    assert!(grown < 1 << 30, "memory grew by {grown} bytes");
+}

@@ -114,7 +114,7 @@ impl Harvest {
             b"Video" => Class::Video,
             b"Audio" => Class::Audio,
             // Every object may hold a cache's path; which are objects is told by their place.
-            _ if self.open.len() == 1 => Class::Other,
+            _ if self.open == [false] => Class::Other,
             _ => return false,
         };
         if self.objects.len() >= self.most.saturating_mul(4) {

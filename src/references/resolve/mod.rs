@@ -227,6 +227,15 @@ pub fn resolve(reference: &Reference, referring: &RelPath, lead: &RelPath, tree:
     }
 }
 
+/// The name that `reference` stands for: as written, or for a companion that is only implied, the one it has to have.
+#[must_use]
+pub fn name_of(reference: &Reference, referring: &RelPath) -> Vec<u8> {
+    match reference.pattern {
+        Pattern::Beside | Pattern::BesideFrames => beside(referring, &reference.written),
+        Pattern::Plain | Pattern::Tiles | Pattern::Frames => reference.written.clone(),
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Sureness {
     Certain,
