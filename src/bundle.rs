@@ -183,7 +183,9 @@ impl Walk<'_, '_> {
                 let bytes = self.bytes.saturating_add((self.size)(&path));
                 if self.bundle.needs.len() >= self.bounds.files || bytes > self.bounds.bytes {
                     let Bounds { files, bytes, .. } = self.bounds;
-                    let what = format!("the bundle is larger than {files} files or {bytes} bytes; the rest is left out");
+                    let what = format!(
+                        "the bundle is larger than {files} files or {bytes} bytes; the rest is left out"
+                    );
                     self.warn(&self.lead.clone(), what);
                     return;
                 }
@@ -192,7 +194,8 @@ impl Walk<'_, '_> {
             }
             if let Some(format) = reference.expects.or_else(|| format_of(&path)) {
                 if depth + 1 >= self.bounds.depth {
-                    let what = format!("references are followed over {} files and no further", self.bounds.depth);
+                    let what =
+                        format!("references are followed over {} files and no further", self.bounds.depth);
                     self.warn(&path, what);
                 } else {
                     self.queue.push_back((path, format, depth + 1));
@@ -203,7 +206,8 @@ impl Walk<'_, '_> {
 
     fn miss(&mut self, by: &RelPath, reference: &Reference, resolution: Resolution) {
         let (written, kind) = (name_of(reference, by), reference.kind);
-        if self.bundle.missing.len() < self.bounds.files && self.missed.insert((by.clone(), written.clone())) {
+        if self.bundle.missing.len() < self.bounds.files && self.missed.insert((by.clone(), written.clone()))
+        {
             let absent = Absent { by: by.clone(), written, kind, resolution };
             self.bundle.missing.push(absent);
         }

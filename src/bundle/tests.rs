@@ -18,7 +18,8 @@ fn bundle(files: &[(&str, Vec<Reference>)], bounds: &Bounds) -> Bundle {
         .iter()
         .map(|(name, names)| (path(name), Arc::new(References { names: names.clone(), warnings: vec![] })))
         .collect();
-    let mut read = |path: &RelPath, _: Format| known.get(path).cloned().ok_or_else(|| "it is broken".to_owned());
+    let mut read =
+        |path: &RelPath, _: Format| known.get(path).cloned().ok_or_else(|| "it is broken".to_owned());
     gather(&path(files[0].0), &Tree::new(&list), &mut read, &|_| 10, bounds)
 }
 
@@ -36,8 +37,7 @@ fn missing(bundle: &Bundle) -> Vec<String> {
 
 #[test]
 fn a_chain_is_followed_to_its_end_and_tells_who_names_whom() {
-    let files =
-        [("a.obj", to(&["a.mtl"])), ("a.mtl", to(&["t.png", "gone.png"])), ("t.png", vec![])];
+    let files = [("a.obj", to(&["a.mtl"])), ("a.mtl", to(&["t.png", "gone.png"])), ("t.png", vec![])];
     let bundle = bundle(&files, &Bounds::default());
     assert_eq!(members(&bundle), ["a.mtl", "t.png"]);
     assert_eq!(bundle.needs[&path("t.png")].by, path("a.mtl"));
@@ -47,8 +47,11 @@ fn a_chain_is_followed_to_its_end_and_tells_who_names_whom() {
 
 #[test]
 fn a_cycle_ends_and_the_lead_is_no_member_of_its_own_bundle() {
-    let files =
-        [("a.usda", to(&["b.usda", "a.usda"])), ("b.usda", to(&["a.usda", "c.usda"])), ("c.usda", to(&["b.usda"]))];
+    let files = [
+        ("a.usda", to(&["b.usda", "a.usda"])),
+        ("b.usda", to(&["a.usda", "c.usda"])),
+        ("c.usda", to(&["b.usda"])),
+    ];
     let whole = bundle(&files, &Bounds::default());
     assert_eq!(members(&whole), ["b.usda", "c.usda"]);
     assert!(whole.is_whole());
@@ -72,7 +75,8 @@ fn a_list_is_one_name_if_that_exists_and_several_otherwise() {
 #[test]
 fn what_is_embedded_need_not_travel_unless_another_needs_it() {
     let embedded = |name: &str| Reference::new("x", name).embedded();
-    let names = vec![embedded("in.png"), embedded("gone.png"), embedded("both.png"), Reference::new("x", "both.png")];
+    let names =
+        vec![embedded("in.png"), embedded("gone.png"), embedded("both.png"), Reference::new("x", "both.png")];
     let bundle = bundle(&[("a.fbx", names), ("in.png", vec![]), ("both.png", vec![])], &Bounds::default());
     assert_eq!(members(&bundle), ["both.png"]);
     assert_eq!(bundle.embedded.keys().map(ToString::to_string).collect::<Vec<_>>(), ["in.png"]);

@@ -69,7 +69,8 @@ fn mapped_roots(global: &Global, arguments: &Arguments) -> Result<Vec<PathBuf>, 
 
 /// Below which root a file is looked at, and its path there.
 fn place(file: &Path, root: Option<&Path>, roots: &[PathBuf]) -> Result<(PathBuf, RelPath), Failure> {
-    let unfit = |why: String| Failure::new(Exit::Unclassified, format!("failed to take {}: {why}", file.display()));
+    let unfit =
+        |why: String| Failure::new(Exit::Unclassified, format!("failed to take {}: {why}", file.display()));
     let absolute = |path: &Path| std::path::absolute(path).map_err(|error| unfit(error.to_string()));
     let parent = |path: &Path| path.parent().map(Path::to_path_buf).unwrap_or_default();
     let path = plain(&absolute(file)?);
@@ -83,9 +84,9 @@ fn place(file: &Path, root: Option<&Path>, roots: &[PathBuf]) -> Result<(PathBuf
             .cloned()
             .unwrap_or_else(|| parent(&path)),
     };
-    let below = path
-        .strip_prefix(&root)
-        .map_err(|_| unfit(format!("it does not lie below {}", root.display())).hint("name another --root"))?;
+    let below = path.strip_prefix(&root).map_err(|_| {
+        unfit(format!("it does not lie below {}", root.display())).hint("name another --root")
+    })?;
     let lead = RelPath::from_bytes(below.as_os_str().as_bytes()).map_err(|error| unfit(error.to_string()))?;
     Ok((root, lead))
 }
@@ -124,7 +125,8 @@ impl Shelf {
             let known = directories.borrow().get(path).cloned();
             known.unwrap_or_else(|| {
                 let listed = disk::list(root, path).ok();
-                let listed = listed.map(|listing| Arc::new(Directory::new(listing.files, listing.directories)));
+                let listed =
+                    listed.map(|listing| Arc::new(Directory::new(listing.files, listing.directories)));
                 directories.borrow_mut().insert(path.clone(), listed.clone());
                 listed
             })

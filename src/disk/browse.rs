@@ -75,7 +75,10 @@ mod tests {
         std::os::unix::fs::symlink("textures", at("link")).unwrap();
         let root = Root::new(dir.path().to_path_buf());
         let listing = list(&root, &RelPath::root()).unwrap();
-        assert_eq!(listing, Listing { files: vec![b"a.obj".to_vec()], directories: vec![b"textures".to_vec()] });
+        assert_eq!(
+            listing,
+            Listing { files: vec![b"a.obj".to_vec()], directories: vec![b"textures".to_vec()] }
+        );
         let path = |name: &str| RelPath::from_bytes(name.as_bytes()).unwrap();
         assert!(matches!(list(&root, &path("link")), Err(Error::Link { .. } | Error::NotDirectory { .. })));
         assert!(matches!(open(&root, &path("passwd")), Err(Error::Link { .. })));

@@ -25,9 +25,8 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 Some(_) | None => b".mc",
             };
             let reference = match element.attribute("Type") {
-                Some(b"OneFilePerFrame") => {
-                    Reference::new("cache:data", [b"Frame*", extension].concat()).pattern(Pattern::BesideFrames)
-                }
+                Some(b"OneFilePerFrame") => Reference::new("cache:data", [b"Frame*", extension].concat())
+                    .pattern(Pattern::BesideFrames),
                 Some(_) | None => Reference::new("cache:data", extension).pattern(Pattern::Beside),
             };
             found.push(reference);

@@ -94,7 +94,8 @@ fn scan(stream: &mut Stream<'_>, found: &mut Finding, packing: Packing) {
             Event::Open => {
                 // {"uri": …, "extensions": {"KHR_binary_glTF": {"bufferView": …}}}: two levels further out.
                 let holder = depth.checked_sub(2).and_then(|level| json.stack.get(level));
-                if packing == Packing::Binary1 && holder.is_some_and(|level| level.key == b"KHR_binary_glTF") {
+                if packing == Packing::Binary1 && holder.is_some_and(|level| level.key == b"KHR_binary_glTF")
+                {
                     inside = Some(depth.saturating_sub(2));
                 }
             }

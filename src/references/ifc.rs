@@ -32,8 +32,12 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
         let texts = texts(&statement);
         let (kind, candidates): (_, Vec<Vec<u8>>) = match entity {
             // The name, the description and (IFC 4) the location; whichever looks like a file.
-            Entity::Document => ("ifc:documentinformation", texts.into_iter().filter(|t| is_file(t)).collect()),
-            Entity::Reference => ("ifc:documentreference", texts.into_iter().filter(|t| is_file(t)).collect()),
+            Entity::Document => {
+                ("ifc:documentinformation", texts.into_iter().filter(|t| is_file(t)).collect())
+            }
+            Entity::Reference => {
+                ("ifc:documentreference", texts.into_iter().filter(|t| is_file(t)).collect())
+            }
             Entity::Image => ("ifc:imagetexture", texts.into_iter().next_back().into_iter().collect()),
         };
         found.extend(Reference::of_many(kind, candidates));
@@ -136,8 +140,9 @@ fn wide<'a>(text: &'a [u8], start: &[u8], digits: usize) -> Option<(String, &'a 
     let inner = text.strip_prefix(start)?;
     let end = inner.windows(4).position(|part| part == b"\\X0\\")?;
     let hex = std::str::from_utf8(&inner[..end]).ok()?;
-    let units: Option<Vec<u32>> =
-        (0..hex.len() / digits).map(|i| u32::from_str_radix(hex.get(i * digits..(i + 1) * digits)?, 16).ok()).collect();
+    let units: Option<Vec<u32>> = (0..hex.len() / digits)
+        .map(|i| u32::from_str_radix(hex.get(i * digits..(i + 1) * digits)?, 16).ok())
+        .collect();
     let units = units?;
     let text = if digits == 8 {
         units.iter().map(|unit| char::from_u32(*unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()

@@ -134,9 +134,7 @@ impl<'s, 'a> Json<'s, 'a> {
                     return String::new();
                 }
                 let units = high.take().into_iter().chain([unit]);
-                return char::decode_utf16(units)
-                    .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-                    .collect();
+                return char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
             }
             // `\"`, `\\` and `\/`, and what should not be escaped.
             Some(other) => char::from(other),

@@ -30,7 +30,9 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 }
                 ("lws:LoadObject", Some(Format::Lwo))
             }
-            b"BGImage" | b"FGImage" | b"FGAlphaImage" | b"ProjectionImage" | b"FogImage" => ("lws:Image", None),
+            b"BGImage" | b"FGImage" | b"FGAlphaImage" | b"ProjectionImage" | b"FogImage" => {
+                ("lws:Image", None)
+            }
             _ => continue,
         };
         let name = rest.trim_ascii();

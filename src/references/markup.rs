@@ -276,9 +276,12 @@ mod tests {
             let last = markup.stack.last().cloned().unwrap_or_default();
             let name = String::from_utf8_lossy(&last.name).into_owned();
             told += &match event {
-                Event::Open => format!("<{name}{}", last.attributes.iter().fold(String::new(), |all, (k, v)| {
-                    format!("{all} {}={}", String::from_utf8_lossy(k), String::from_utf8_lossy(v))
-                })),
+                Event::Open => format!(
+                    "<{name}{}",
+                    last.attributes.iter().fold(String::new(), |all, (k, v)| {
+                        format!("{all} {}={}", String::from_utf8_lossy(k), String::from_utf8_lossy(v))
+                    })
+                ),
                 Event::Text(text) => format!("'{}'", String::from_utf8_lossy(&text)),
                 Event::Close => format!("/{name}>"),
             };

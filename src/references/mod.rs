@@ -236,12 +236,7 @@ fn read_text(format: Format, stream: &mut Stream<'_>, found: &mut Finding) {
         Format::DirectX => directx::read(stream, found),
         Format::Ifc => ifc::read(stream, found),
         Format::Ase => ase::read(stream, found),
-        Format::SelfContained
-        | Format::Glb
-        | Format::Tds
-        | Format::Lwo
-        | Format::Zae
-        | Format::Blend => {}
+        Format::SelfContained | Format::Glb | Format::Tds | Format::Lwo | Format::Zae | Format::Blend => {}
     }
 }
 
@@ -274,7 +269,10 @@ impl Finding {
             return;
         }
         if self.found.names.len() >= self.limits.references {
-            self.warn(format!("more than {} references; the others are not followed", self.limits.references));
+            self.warn(format!(
+                "more than {} references; the others are not followed",
+                self.limits.references
+            ));
             return;
         }
         self.known.insert(reference.clone());

@@ -21,7 +21,10 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
         }
         if element.name == b"include" {
             if let Some(href) = element.attribute("href") {
-                found.push(Reference { expects: Some(Format::MaterialX), ..Reference::new("mtlx:include", href) });
+                found.push(Reference {
+                    expects: Some(Format::MaterialX),
+                    ..Reference::new("mtlx:include", href)
+                });
             }
         } else if element.attribute("type") == Some(b"filename") {
             let value = element.attribute("value").unwrap_or_default().trim_ascii();

@@ -265,7 +265,8 @@ impl<R: Read> Read for Utf16<R> {
         if units == 0 {
             return Ok(0);
         }
-        let length = read_up_to(&mut self.source, &mut raw[..units * 2]).map_err(|e| io::Error::other(e.0))?;
+        let length =
+            read_up_to(&mut self.source, &mut raw[..units * 2]).map_err(|e| io::Error::other(e.0))?;
         let mut text = String::new();
         for pair in raw[..length].chunks(2) {
             let pair = [pair[0], pair.get(1).copied().unwrap_or(0)];
@@ -310,7 +311,8 @@ mod tests {
         let units: Vec<u16> = "mtllib ä😂.mtl".encode_utf16().collect();
         let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
         let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
-        for bytes in [&little, &big, &[b"\xff\xfe", &little[..]].concat(), &[b"\xfe\xff", &big[..]].concat()] {
+        for bytes in [&little, &big, &[b"\xff\xfe", &little[..]].concat(), &[b"\xfe\xff", &big[..]].concat()]
+        {
             assert_eq!(all(bytes), "mtllib ä😂.mtl".as_bytes());
         }
         assert_eq!(all(b"\xef\xbb\xbfa\xe4"), b"a\xe4");

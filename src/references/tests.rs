@@ -41,12 +41,15 @@ fn gltf_names_buffers_images_and_what_extensions_hold() {
         "images": [{"uri": "sub/\u00e4\ud83d\ude02.png"}, {"bufferView": 1}, {"uri": "sub/\u00e4\ud83d\ude02.png"}],
         "extensions": {"KHR_audio": {"audio": [{"uri": "s.mp3"}]}, "EXT_structural_metadata": {"schemaUri": "m.json"}},
         "materials": [{"name": "uri"}, {"name": "\"uri\": \"trap.png\""}]}"#;
-    assert_eq!(told(Format::Gltf, text.as_bytes()), [
-        "a%20b.bin [gltf:buffer]",
-        "sub/ä😂.png [gltf:image]",
-        "s.mp3 [gltf:extension]",
-        "m.json [gltf:extension]",
-    ]);
+    assert_eq!(
+        told(Format::Gltf, text.as_bytes()),
+        [
+            "a%20b.bin [gltf:buffer]",
+            "sub/ä😂.png [gltf:image]",
+            "s.mp3 [gltf:extension]",
+            "m.json [gltf:extension]",
+        ]
+    );
     assert_eq!(warnings(Format::Gltf, b"[]").len(), 1);
 }
 
@@ -72,14 +75,17 @@ fn gltf_1_holds_dictionaries_and_its_binary_form_hides_uris() {
 fn obj_names_libraries_alone_and_in_lists() {
     let text = "# mtllib no.mtl\n  mtllib a.mtl\r\nmtllib red one.mtl blue two.mtl\nv 1 2 3\nMTLLIB \"q u.mtl\"\n\
                 mtllib with space.v2 final.mtl\nmtllib long\\\n er.mtl\nusemtl mtllib\nmtllib\nmtllib last.mtl";
-    assert_eq!(told(Format::Obj, text.as_bytes()), [
-        "a.mtl [mtllib]",
-        "red one.mtl blue two.mtl [mtllib] + red one.mtl + blue two.mtl",
-        "q u.mtl [mtllib]",
-        "with space.v2 final.mtl [mtllib] + with space.v2 + final.mtl",
-        "long  er.mtl [mtllib]",
-        "last.mtl [mtllib]",
-    ]);
+    assert_eq!(
+        told(Format::Obj, text.as_bytes()),
+        [
+            "a.mtl [mtllib]",
+            "red one.mtl blue two.mtl [mtllib] + red one.mtl + blue two.mtl",
+            "q u.mtl [mtllib]",
+            "with space.v2 final.mtl [mtllib] + with space.v2 + final.mtl",
+            "long  er.mtl [mtllib]",
+            "last.mtl [mtllib]",
+        ]
+    );
 }
 
 #[test]
@@ -94,15 +100,19 @@ fn obj_in_utf16_and_latin1_is_read() {
 fn mtl_names_textures_behind_their_options() {
     let text = "newmtl map_Kd.png\nKd 1 1 1\n\tmap_Kd -s 1 1 1 tex one.png\nmap_aat on\nrefl -type sphere r.png\n\
                 map_bump b.png -bm 0.5\nnorm n.png\nmap_Pr p.png\nmap_Kd\ndisp -mm 0 1 d.png\nmap_Kd \"q.png\"";
-    assert_eq!(told(Format::Mtl, text.as_bytes()), [
-        "tex one.png [map_Kd] | -s 1 1 1 tex one.png",
-        "r.png [refl] | -type sphere r.png",
-        "b.png [map_Bump] | b.png -bm 0.5",
-        "n.png [norm]",
-        "p.png [map_Pr]",
-        "d.png [disp] | -mm 0 1 d.png",
-        "q.png [map_Kd] | \"q.png\"",
-    ].map(|line| line.replace("[map_Bump]", "[map_Bump]")));
+    assert_eq!(
+        told(Format::Mtl, text.as_bytes()),
+        [
+            "tex one.png [map_Kd] | -s 1 1 1 tex one.png",
+            "r.png [refl] | -type sphere r.png",
+            "b.png [map_Bump] | b.png -bm 0.5",
+            "n.png [norm]",
+            "p.png [map_Pr]",
+            "d.png [disp] | -mm 0 1 d.png",
+            "q.png [map_Kd] | \"q.png\"",
+        ]
+        .map(|line| line.replace("[map_Bump]", "[map_Bump]"))
+    );
 }
 
 #[test]
@@ -132,7 +142,9 @@ fn an_archive_of_collada_names_only_what_it_does_not_hold() {
         let offset = u32::try_from(body.len()).unwrap().to_le_bytes();
         let size = u32::try_from(content.len()).unwrap().to_le_bytes();
         let length = u16::try_from(name.len()).unwrap().to_le_bytes();
-        body.extend([b"PK\x03\x04", &[0; 14][..], &size, &size, &length, &[0; 2], name.as_bytes(), content].concat());
+        body.extend(
+            [b"PK\x03\x04", &[0; 14][..], &size, &size, &length, &[0; 2], name.as_bytes(), content].concat(),
+        );
         let middle = [&[0; 16][..], &size, &size, &length, &[0; 12], &offset].concat();
         directory.extend([b"PK\x01\x02", &middle[..], name.as_bytes()].concat());
     }
@@ -150,12 +162,15 @@ fn x3d_lists_are_alternatives_and_hyperlinks_are_nothing() {
     let text = r##"<X3D><Scene><Anchor url='"page.html"'><ImageTexture url='"a.png" "http://x/a.png"'/></Anchor>
         <Inline url="b.x3d#View"/><Background frontUrl='"f.png"' backUrl=""/><Script url='ecmascript: f();'/>
         <ImageTexture url='"data:image/png;base64,AA" "no.png"'/><AudioClip url='"s\t.wav"'/></Scene></X3D>"##;
-    assert_eq!(told(Format::X3d, text.as_bytes()), [
-        "a.png [x3d:ImageTexture] | http://x/a.png",
-        "b.x3d [x3d:Inline]",
-        "f.png [x3d:Background]",
-        "s\\t.wav [x3d:AudioClip]",
-    ]);
+    assert_eq!(
+        told(Format::X3d, text.as_bytes()),
+        [
+            "a.png [x3d:ImageTexture] | http://x/a.png",
+            "b.x3d [x3d:Inline]",
+            "f.png [x3d:Background]",
+            "s\\t.wav [x3d:AudioClip]",
+        ]
+    );
 }
 
 #[test]
@@ -166,12 +181,15 @@ fn vrml_tells_the_same_in_tokens() {
         Inline { url "b.wrl" } Texture2 { filename "c.rgb" }
         Script { field MFString url [ "no.js" ] url "javascript: f()" }
         EXTERNPROTO P [ field SFFloat x ] [ "p.wrl#P" "http://x/p.wrl" ]"##;
-    assert_eq!(told(Format::Vrml, text.as_bytes()), [
-        "a.png [wrl:ImageTexture] | http://x/a.png",
-        "b.wrl [x3d:Inline]",
-        "c.rgb [wrl:Texture2]",
-        "p.wrl [x3d:ExternProto] | http://x/p.wrl",
-    ]);
+    assert_eq!(
+        told(Format::Vrml, text.as_bytes()),
+        [
+            "a.png [wrl:ImageTexture] | http://x/a.png",
+            "b.wrl [x3d:Inline]",
+            "c.rgb [wrl:Texture2]",
+            "p.wrl [x3d:ExternProto] | http://x/p.wrl",
+        ]
+    );
 }
 
 #[test]
@@ -189,17 +207,20 @@ fn usd_text_tells_paths_by_their_field() {
             asset[] many = [@1.png@, @2.png@]
             string templateAssetPath = "clip.###.usd"
         }"#;
-    assert_eq!(told(Format::Usd, text.as_bytes()), [
-        "./a.usda [usd:sublayer]",
-        "b.usd [usd:sublayer]",
-        "c.usd [usd:reference]",
-        "odd@name.usd [usd:payload]",
-        "tex/<UDIM>.png [usd:asset]",
-        "pack.usdz [usd:asset]",
-        "1.png [usd:asset]",
-        "2.png [usd:asset]",
-        "clip.###.usd [usd:clip] Frames",
-    ]);
+    assert_eq!(
+        told(Format::Usd, text.as_bytes()),
+        [
+            "./a.usda [usd:sublayer]",
+            "b.usd [usd:sublayer]",
+            "c.usd [usd:reference]",
+            "odd@name.usd [usd:payload]",
+            "tex/<UDIM>.png [usd:asset]",
+            "pack.usdz [usd:asset]",
+            "1.png [usd:asset]",
+            "2.png [usd:asset]",
+            "clip.###.usd [usd:clip] Frames",
+        ]
+    );
     assert_eq!(warnings(Format::Usd, b"hello").len(), 1);
 }
 
@@ -208,12 +229,15 @@ fn materialx_prefixes_its_file_names() {
     let text = r#"<materialx fileprefix="tex/"><xi:include href="lib.mtlx"/><image><input name="file" type="filename"
         value="a.png"/></image><nodegraph fileprefix="other/"><input type="filename" value="b.<UDIM>.png"/>
         <input type="string" value="no.png"/><input type="filename" fileprefix="" value="c.png"/></nodegraph></materialx>"#;
-    assert_eq!(told(Format::MaterialX, text.as_bytes()), [
-        "lib.mtlx [mtlx:include]",
-        "tex/a.png [mtlx:file]",
-        "other/b.<UDIM>.png [mtlx:file]",
-        "c.png [mtlx:file]",
-    ]);
+    assert_eq!(
+        told(Format::MaterialX, text.as_bytes()),
+        [
+            "lib.mtlx [mtlx:include]",
+            "tex/a.png [mtlx:file]",
+            "other/b.<UDIM>.png [mtlx:file]",
+            "c.png [mtlx:file]",
+        ]
+    );
 }
 
 #[test]
@@ -271,35 +295,49 @@ fn lightwave_names_stills_sequences_and_movies() {
         clip(small(b"ANIM", &padded("m.avi"))),
     ]
     .concat();
-    assert_eq!(told(Format::Lwo, &chunk(b"FORM", &body)), [
-        "Images/a.png [lwo:STIL] | ../Images/a.png",
-        "q/s_0007.tga [lwo:ISEQ] Frames",
-        "m.avi [lwo:ANIM]",
-    ]);
-    let old = [b"LWOB".to_vec(), chunk(b"SURF", &[padded("skin"), small(b"TIMG", &padded("old.iff"))].concat())];
+    assert_eq!(
+        told(Format::Lwo, &chunk(b"FORM", &body)),
+        ["Images/a.png [lwo:STIL] | ../Images/a.png", "q/s_0007.tga [lwo:ISEQ] Frames", "m.avi [lwo:ANIM]",]
+    );
+    let old =
+        [b"LWOB".to_vec(), chunk(b"SURF", &[padded("skin"), small(b"TIMG", &padded("old.iff"))].concat())];
     assert_eq!(told(Format::Lwo, &chunk(b"FORM", &old.concat())), ["old.iff [lwo:TIMG]"]);
     let scene = "LWSC\n5\nLoadObjectLayer 1 10000000 Objects/a.lwo\nLoadObject b.lwo\nBGImage sky.hdr\n";
-    assert_eq!(told(Format::Lws, scene.as_bytes()), [
-        "Objects/a.lwo [lws:LoadObject] | ../Objects/a.lwo",
-        "b.lwo [lws:LoadObject]",
-        "sky.hdr [lws:Image]",
-    ]);
+    assert_eq!(
+        told(Format::Lws, scene.as_bytes()),
+        [
+            "Objects/a.lwo [lws:LoadObject] | ../Objects/a.lwo",
+            "b.lwo [lws:LoadObject]",
+            "sky.hdr [lws:Image]",
+        ]
+    );
 }
 
 #[test]
 fn directx_names_textures_as_text_and_as_tokens() {
     let text = "xof 0303txt 0032\ntemplate TextureFilename { <x> STRING filename; }\n// TextureFilename { \"no.png\"; }\n\
                 Mesh m { 3; 1;2;3;, Material { TextureFilename Diffuse { \"C:\\\\a\\\\b.tga\"; } } }";
-    assert_eq!(told(Format::DirectX, text.as_bytes()), ["C:\\\\a\\\\b.tga [x:TextureFilename] | C:\\a\\b.tga"]);
+    assert_eq!(
+        told(Format::DirectX, text.as_bytes()),
+        ["C:\\\\a\\\\b.tga [x:TextureFilename] | C:\\a\\b.tga"]
+    );
     let word = |word: u16| word.to_le_bytes().to_vec();
     let text = |token: u16, text: &str| {
-        [word(token), u32::try_from(text.len()).unwrap().to_le_bytes().to_vec(), text.as_bytes().to_vec()].concat()
+        [word(token), u32::try_from(text.len()).unwrap().to_le_bytes().to_vec(), text.as_bytes().to_vec()]
+            .concat()
     };
     let list = [word(7), 2_u32.to_le_bytes().to_vec(), vec![0; 8]].concat();
     let binary = [
         b"xof 0303bin 0032".to_vec(),
-        text(1, "Mesh"), word(0x0a), list, text(1, "TextureFilename"), word(0x0a), text(2, "c.png"), word(0x14),
-        word(0x0b), word(0x0b),
+        text(1, "Mesh"),
+        word(0x0a),
+        list,
+        text(1, "TextureFilename"),
+        word(0x0a),
+        text(2, "c.png"),
+        word(0x14),
+        word(0x0b),
+        word(0x0b),
     ];
     assert_eq!(told(Format::DirectX, &binary.concat()), ["c.png [x:TextureFilename]"]);
     assert_eq!(warnings(Format::DirectX, b"xof 0303tzip0032").len(), 1);
@@ -310,14 +348,15 @@ fn ifc_names_part_models_and_no_hyperlinks() {
     let text = "ISO-10303-21;\nHEADER;\n#1= IFCDOCUMENTINFORMATION('1','C:\\\\p\\\\Geb\\X2\\00E4\\X0\\ude.ifc',$);\n\
                 #2=IFCDOCUMENTREFERENCE('https://x.org/a.html','','a; b');\n#3=IFCWALL('it''s;',$);\n\
                 #4=IFCIMAGETEXTURE(.T.,.T.,'TEXTURE',$,$,'t.png');\nEND-ISO-10303-21;";
-    assert_eq!(told(Format::Ifc, text.as_bytes()), [
-        "C:\\p\\Gebäude.ifc [ifc:documentinformation]",
-        "t.png [ifc:imagetexture]",
-    ]);
+    assert_eq!(
+        told(Format::Ifc, text.as_bytes()),
+        ["C:\\p\\Gebäude.ifc [ifc:documentinformation]", "t.png [ifc:imagetexture]",]
+    );
 }
 
 #[test]
 fn ascii_export_names_bitmaps() {
-    let text = "*3DSMAX_ASCIIEXPORT 200\n\t*BITMAP \"..\\a b.png\"\n*BITMAP_FILTER Pyramidal\n*BITMAP \"None\"\n";
+    let text =
+        "*3DSMAX_ASCIIEXPORT 200\n\t*BITMAP \"..\\a b.png\"\n*BITMAP_FILTER Pyramidal\n*BITMAP \"None\"\n";
     assert_eq!(told(Format::Ase, text.as_bytes()), ["..\\a b.png [ase:BITMAP]"]);
 }

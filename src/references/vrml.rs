@@ -115,7 +115,8 @@ fn token(stream: &mut Stream<'_>, room: usize) -> Option<Token> {
         _ => {
             let mut word = Vec::new();
             while let Some(byte) = stream.peek() {
-                let ends = byte.is_ascii_whitespace() || matches!(byte, b'{' | b'}' | b'[' | b']' | b'"' | b',');
+                let ends =
+                    byte.is_ascii_whitespace() || matches!(byte, b'{' | b'}' | b'[' | b']' | b'"' | b',');
                 if ends {
                     break;
                 }

@@ -31,8 +31,7 @@ pub(super) fn read<R: Read + Seek>(source: &mut R, found: &mut Finding) -> Resul
         found.warn("the content is no ZIP archive, or a damaged one");
         return Ok(());
     };
-    let held: HashSet<Vec<u8>> =
-        entries.iter().map(|entry| base(&entry.name).to_ascii_lowercase()).collect();
+    let held: HashSet<Vec<u8>> = entries.iter().map(|entry| base(&entry.name).to_ascii_lowercase()).collect();
     let is_document = |entry: &&Entry| base(&entry.name).to_ascii_lowercase().ends_with(b".dae");
     for entry in entries.iter().filter(is_document).take(DOCUMENTS) {
         let mut header = [0; 30];
@@ -89,7 +88,8 @@ fn entries<R: Read + Seek>(source: &mut R) -> Result<Option<Vec<Entry>>, Unreada
     let mut entries = Vec::new();
     let mut rest = &*directory;
     while let Some(header) = rest.get(..46).filter(|header| header.starts_with(b"PK\x01\x02")) {
-        let [name, extra, comment] = [28, 30, 32].map(|at| usize::try_from(number(&header[at..at + 2])).unwrap_or(0));
+        let [name, extra, comment] =
+            [28, 30, 32].map(|at| usize::try_from(number(&header[at..at + 2])).unwrap_or(0));
         let Some(text) = rest.get(46..46 + name) else { break };
         if entries.len() >= ENTRIES {
             break;

@@ -3,7 +3,12 @@
 //! The models and the list of what each needs lie beside the repository (`../shared/models`, or where `VERSYNC_MODELS` says).
 //! Where they are not, the tests that need them say so and pass.
 
-#![expect(clippy::disallowed_methods, reason = "the corpus is read, and scratch files written, by the tests themselves")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the corpus is read, and scratch files written, by the tests themselves"
+)]
+
+mod deps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
@@ -35,10 +40,8 @@ struct Corpus {
 }
 
 fn corpus() -> Option<Corpus> {
-    let root = std::env::var_os("VERSYNC_MODELS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("VERSYNC_MODELS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models"), PathBuf::from);
     if !root.join("DEPENDENCIES.json").exists() {
         eprintln!("SKIPPED: there is no corpus at {}; set VERSYNC_MODELS to where it lies", root.display());
         return None;
@@ -112,7 +115,8 @@ impl Figures {
     fn add(&mut self, expected: &BTreeSet<String>, tolerated: &BTreeSet<String>, ours: &BTreeSet<String>) {
         self.expected += expected.len();
         self.found += expected.intersection(ours).count();
-        self.right += ours.iter().filter(|path| !expected.contains(*path) && !tolerated.contains(*path)).count();
+        self.right +=
+            ours.iter().filter(|path| !expected.contains(*path) && !tolerated.contains(*path)).count();
     }
 
     fn recall(&self) -> f64 {
@@ -176,8 +180,14 @@ fn the_corpus_needs_what_its_list_says() {
     eprintln!(
         "corpus: {} models, {} files read, in {took:.2?}\n  needs:   recall {:.2} % of {}, precision {:.2} %\n  \
          missing: recall {:.2} % of {}, precision {:.2} %",
-        bundles.len(), known.len(), needs.recall(), needs.expected, needs.precision(),
-        missing.recall(), missing.expected, missing.precision(),
+        bundles.len(),
+        known.len(),
+        needs.recall(),
+        needs.expected,
+        needs.precision(),
+        missing.recall(),
+        missing.expected,
+        missing.precision(),
     );
     let mut unexplained = 0;
     for (model, what) in &differences {
@@ -232,8 +242,16 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
                 bytes.splice(at..at, part);
             }
             7 => {
-                const MARKS: [&[u8]; 8] =
-                    [b"\"", b"@", b"<", b"{", b"\0", b"\xff\xfe", b"../../../../etc/passwd\n", b"\x7f\xff\xff\xff"];
+                const MARKS: [&[u8]; 8] = [
+                    b"\"",
+                    b"@",
+                    b"<",
+                    b"{",
+                    b"\0",
+                    b"\xff\xfe",
+                    b"../../../../etc/passwd\n",
+                    b"\x7f\xff\xff\xff",
+                ];
                 bytes.splice(at..at, MARKS[dice.below(MARKS.len())].iter().copied());
             }
             _ => bytes.iter_mut().skip(at).take(400).for_each(|byte| {
@@ -256,7 +274,8 @@ fn peak() -> u64 {
 #[test]
 fn mutated_models_of_every_format_break_nothing() {
     let Some(corpus) = corpus() else { return };
-    let cases: u64 = std::env::var("VERSYNC_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
+    let cases: u64 =
+        std::env::var("VERSYNC_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
     let first: u64 = std::env::var("VERSYNC_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     // Small files hold as many structures as large ones, and leave time for more cases.
     let all: Vec<(RelPath, Format, Vec<u8>)> = corpus
@@ -295,6 +314,9 @@ fn mutated_models_of_every_format_break_nothing() {
         slowest = slowest.max((took, seed));
     }
     let grown = peak().saturating_sub(before);
-    eprintln!("{cases} mutated models; the slowest took {:.2?} (seed {}), memory grew by {grown} bytes", slowest.0, slowest.1);
+    eprintln!(
+        "{cases} mutated models; the slowest took {:.2?} (seed {}), memory grew by {grown} bytes",
+        slowest.0, slowest.1
+    );
     assert!(grown < 1 << 30, "memory grew by {grown} bytes");
 }

@@ -63,7 +63,9 @@ impl Dna {
             let size = name
                 .split(|byte| *byte == b'[')
                 .skip(1)
-                .filter_map(|part| std::str::from_utf8(part.split(|byte| *byte == b']').next()?).ok()?.parse().ok())
+                .filter_map(|part| {
+                    std::str::from_utf8(part.split(|byte| *byte == b']').next()?).ok()?.parse().ok()
+                })
                 .fold(one, |size: usize, times: usize| size.saturating_mul(times).min(LARGEST_FIELD));
             let start = name.iter().position(|byte| !matches!(byte, b'*' | b'(')).unwrap_or(name.len());
             let end = name.iter().position(|byte| matches!(byte, b'[' | b')')).unwrap_or(name.len());

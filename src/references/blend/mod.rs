@@ -136,7 +136,9 @@ fn blocks(stream: &mut Stream<'_>, found: &mut Finding) {
         };
         let (most, is_table) = match kind(code) {
             _ if code == b"DNA1" => (LARGEST_TABLE, true),
-            Some(_) if size < LARGEST_BLOCKS && kept.len() < found.limits.references => (LARGEST_BLOCK, false),
+            Some(_) if size < LARGEST_BLOCKS && kept.len() < found.limits.references => {
+                (LARGEST_BLOCK, false)
+            }
             Some(_) | None => (0, false),
         };
         let take = length.min(most);
@@ -205,7 +207,9 @@ fn reference(block: &Block, dna: &Dna) -> Option<Reference> {
     let reference = Reference::new(block.kind, path).pattern(pattern);
     let packed = ["packedfile", "packedfiles"].into_iter().any(|name| {
         // Of a list, its first link.
-        fields.get(name).and_then(|field| block.bytes.get(field.offset..field.offset + dna.layout.pointer))
+        fields
+            .get(name)
+            .and_then(|field| block.bytes.get(field.offset..field.offset + dna.layout.pointer))
             .is_some_and(|pointer| pointer.iter().any(|byte| *byte != 0))
     });
     Some(if packed { reference.embedded() } else { reference })

@@ -86,7 +86,8 @@ fn word(stream: &mut Stream<'_>) -> Vec<u8> {
     let mut word = Vec::new();
     loop {
         let shown = stream.fill();
-        let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b':' | b',' | b'{' | b'}' | b'"' | b';');
+        let ends =
+            |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b':' | b',' | b'{' | b'}' | b'"' | b';');
         let length = shown.iter().position(ends).unwrap_or(shown.len());
         let fits = 128_usize.saturating_sub(word.len()).min(length);
         word.extend_from_slice(&shown[..fits]);

@@ -64,9 +64,24 @@ enum Class {
 
 /// Nodes below which no file is named, whatever they hold; most of them are large.
 const SHUT: &[&[u8]] = &[
-    b"FBXHeaderExtension", b"Definitions", b"Documents", b"References", b"Connections", b"Relations", b"Takes",
-    b"GlobalSettings", b"Geometry", b"Deformer", b"Pose", b"AnimationCurve", b"AnimationCurveNode",
-    b"AnimationLayer", b"AnimationStack", b"NodeAttribute", b"SceneInfo", b"PropertyTemplate",
+    b"FBXHeaderExtension",
+    b"Definitions",
+    b"Documents",
+    b"References",
+    b"Connections",
+    b"Relations",
+    b"Takes",
+    b"GlobalSettings",
+    b"Geometry",
+    b"Deformer",
+    b"Pose",
+    b"AnimationCurve",
+    b"AnimationCurveNode",
+    b"AnimationLayer",
+    b"AnimationStack",
+    b"NodeAttribute",
+    b"SceneInfo",
+    b"PropertyTemplate",
 ];
 
 impl Harvest {
@@ -167,8 +182,11 @@ impl Harvest {
 
     /// What the objects name: one reference per file, however often it is told.
     fn finish(self, found: &mut Finding) {
-        let (textures, others): (Vec<_>, Vec<_>) =
-            self.objects.into_iter().filter(|object| !object.is_idle()).partition(|o| o.class == Class::Texture);
+        let (textures, others): (Vec<_>, Vec<_>) = self
+            .objects
+            .into_iter()
+            .filter(|object| !object.is_idle())
+            .partition(|o| o.class == Class::Texture);
         let mut files: Vec<(Object, Vec<Object>)> =
             others.into_iter().map(|object| (object, Vec::new())).collect();
         let mut by_name = std::collections::HashMap::new();

@@ -63,32 +63,56 @@ fn binary(version: u32, nodes: &[Node]) -> Vec<u8> {
 
 fn objects() -> Vec<Node> {
     let video = |name, path, relative, content: &[u8]| {
-        node("Video", &[name, "Clip"], vec![
-            node("Filename", &[path], vec![]),
-            node("RelativeFilename", &[relative], vec![]),
-            raw("Content", content),
-        ])
+        node(
+            "Video",
+            &[name, "Clip"],
+            vec![
+                node("Filename", &[path], vec![]),
+                node("RelativeFilename", &[relative], vec![]),
+                raw("Content", content),
+            ],
+        )
     };
     let texture = |media, path, relative| {
-        node("Texture", &["t\0\x01Texture", ""], vec![
-            node("Media", &[media], vec![]),
-            node("FileName", &[path], vec![]),
-            node("RelativeFilename", &[relative], vec![]),
-        ])
+        node(
+            "Texture",
+            &["t\0\x01Texture", ""],
+            vec![
+                node("Media", &[media], vec![]),
+                node("FileName", &[path], vec![]),
+                node("RelativeFilename", &[relative], vec![]),
+            ],
+        )
     };
     vec![
         node("Takes", &[], vec![node("Take", &["x"], vec![node("FileName", &["x.tak"], vec![])])]),
-        node("Objects", &[], vec![
-            video("wood\0\x01Video", "C:\\a\\wood.png", "tex\\wood.png", b""),
-            video("cloth\0\x01Video", "C:\\a\\cloth.png", "cloth.png", b"\x89PNG"),
-            texture("wood\0\x01Video", "C:\\b\\wood.png", "..\\wood.png"),
-            texture("", "C:\\c\\CLOTH.png", ""),
-            texture("", "alone.png", ""),
-            node("Cache", &["c\0\x01Cache", ""], vec![node("Properties70", &[], vec![
-                node("P", &["CacheFileName", "KString", "XRefUrl", "", "c\\c.xml"], vec![]),
-                node("P", &["CacheAbsoluteFileName", "KString", "XRefUrl", "", "D:\\c\\c.xml"], vec![]),
-            ])]),
-        ]),
+        node(
+            "Objects",
+            &[],
+            vec![
+                video("wood\0\x01Video", "C:\\a\\wood.png", "tex\\wood.png", b""),
+                video("cloth\0\x01Video", "C:\\a\\cloth.png", "cloth.png", b"\x89PNG"),
+                texture("wood\0\x01Video", "C:\\b\\wood.png", "..\\wood.png"),
+                texture("", "C:\\c\\CLOTH.png", ""),
+                texture("", "alone.png", ""),
+                node(
+                    "Cache",
+                    &["c\0\x01Cache", ""],
+                    vec![node(
+                        "Properties70",
+                        &[],
+                        vec![
+                            node("P", &["CacheFileName", "KString", "XRefUrl", "", "c\\c.xml"], vec![]),
+                            node(
+                                "P",
+                                &["CacheAbsoluteFileName", "KString", "XRefUrl", "", "D:\\c\\c.xml"],
+                                vec![],
+                            ),
+                        ],
+                    )],
+                ),
+            ],
+        ),
     ]
 }
 
@@ -156,7 +180,8 @@ fn a_file_cut_off_anywhere_never_panics_and_one_with_a_damaged_header_names_noth
     for version in [7400, 7700] {
         let whole = binary(version, &objects());
         for length in 1..whole.len() {
-            let found = read_any(Format::Fbx, &mut std::io::Cursor::new(&whole[..length]), &Limits::default());
+            let found =
+                read_any(Format::Fbx, &mut std::io::Cursor::new(&whole[..length]), &Limits::default());
             assert!(found.unwrap().names.len() <= EXPECTED.len());
         }
     }

@@ -197,8 +197,7 @@ pub fn resolve(reference: &Reference, referring: &RelPath, lead: &RelPath, tree:
             None => look.missing(&name),
         };
     }
-    let dialect =
-        if reference.kind.starts_with("blend:") { Dialect::Blender } else { Dialect::Plain };
+    let dialect = if reference.kind.starts_with("blend:") { Dialect::Blender } else { Dialect::Plain };
     let names = std::iter::once(&reference.written).chain(&reference.alternatives);
     let kinds: Vec<Kind> = names.map(|name| reading::readings(name, dialect)).collect();
     let paths = || {
@@ -342,7 +341,10 @@ impl Look<'_, '_> {
             }
             if self.tree.search() == Search::Mapping && pattern == Pattern::Plain {
                 if let [only] = &*self.tree.named(name) {
-                    return Some(Found { paths: vec![only.clone()], how: how(How::default(), Step::Anywhere) });
+                    return Some(Found {
+                        paths: vec![only.clone()],
+                        how: how(How::default(), Step::Anywhere),
+                    });
                 }
             }
         }

@@ -100,7 +100,8 @@ fn scheme(written: &[u8]) -> Option<(&[u8], &[u8])> {
         None
     } else if scheme.eq_ignore_ascii_case(b"file") {
         Some((b"file", rest))
-    } else if rest.starts_with(b"//") || matches!(&*scheme.to_ascii_lowercase(), b"urn" | b"mailto" | b"blob") {
+    } else if rest.starts_with(b"//") || matches!(&*scheme.to_ascii_lowercase(), b"urn" | b"mailto" | b"blob")
+    {
         Some((scheme, rest))
     } else {
         None
@@ -136,8 +137,8 @@ pub(super) fn as_utf8(path: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
-        '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
     ];
     let text: String = path
         .iter()

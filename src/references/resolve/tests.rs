@@ -53,8 +53,17 @@ fn plain(wood: &Wood, written: &str) -> String {
 #[test]
 fn each_rule_finds_what_it_is_for() {
     let wood = wood(&[
-        "props/chair.fbx", "props/a b.png", "props/tex/Wood.PNG", "props/a%20b.png", "props/beside.png", "shared/s.png",
-        "props/chair.fbm/inner.png", "props/Textures/t.png", "textures/up.png", "props/ä.png", "props/deep/er/x.png",
+        "props/chair.fbx",
+        "props/a b.png",
+        "props/tex/Wood.PNG",
+        "props/a%20b.png",
+        "props/beside.png",
+        "shared/s.png",
+        "props/chair.fbm/inner.png",
+        "props/Textures/t.png",
+        "textures/up.png",
+        "props/ä.png",
+        "props/deep/er/x.png",
         "other/only.png",
     ]);
     for (written, expected) in [
@@ -128,8 +137,17 @@ fn a_second_name_counts_before_the_first_is_guessed() {
 #[test]
 fn tiles_frames_and_companions_expand_to_what_is_there() {
     let wood = wood(&[
-        "m/a.blend", "m/t.1001.png", "m/t.1012.png", "m/t.0999.png", "m/f_01.png", "m/f_02.png", "m/c.xml", "m/c.mcx",
-        "m/cFrame1.mc", "m/cFrame2Tick5.mc", "m/x/v.1001.png",
+        "m/a.blend",
+        "m/t.1001.png",
+        "m/t.1012.png",
+        "m/t.0999.png",
+        "m/f_01.png",
+        "m/f_02.png",
+        "m/c.xml",
+        "m/c.mcx",
+        "m/cFrame1.mc",
+        "m/cFrame2Tick5.mc",
+        "m/x/v.1001.png",
     ]);
     let told = |kind, written: &str, pattern, from: &str| {
         leads(&wood, &Reference::new(kind, written).pattern(pattern), from, "m/a.blend")
@@ -166,5 +184,7 @@ fn anywhere_in_the_mapping_counts_only_if_asked_for_and_if_there_is_one() {
     let Resolution::Found(one) = found("C:/q/one.png") else { panic!() };
     assert_eq!(one.how.steps(), [Step::Absolute, Step::Anywhere]);
     assert!(one.how.is_guess());
-    assert!(matches!(found("C:/q/two.png"), Resolution::Missing { likely: Cure::Move(paths), .. } if paths.len() == 2));
+    assert!(
+        matches!(found("C:/q/two.png"), Resolution::Missing { likely: Cure::Move(paths), .. } if paths.len() == 2)
+    );
 }

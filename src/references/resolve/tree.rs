@@ -154,7 +154,8 @@ impl<'a> Tree<'a> {
                 Case::Exact => at.join(name).ok()?,
                 Case::Folded => {
                     let listing = self.list(&at)?;
-                    let name = if listing.has_directory(name) { name } else { listing.directory_like(name)? };
+                    let name =
+                        if listing.has_directory(name) { name } else { listing.directory_like(name)? };
                     at.join(name).ok()?
                 }
             };

@@ -5,18 +5,54 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use super::*;
 
 const ALL: [Format; 20] = [
-    Format::Gltf, Format::Glb, Format::Obj, Format::Mtl, Format::Collada, Format::Zae, Format::Fbx, Format::Tds,
-    Format::Ply, Format::X3d, Format::Vrml, Format::Usd, Format::MaterialX, Format::GeometryCache, Format::Lwo,
-    Format::Lws, Format::DirectX, Format::Blend, Format::Ifc, Format::Ase,
+    Format::Gltf,
+    Format::Glb,
+    Format::Obj,
+    Format::Mtl,
+    Format::Collada,
+    Format::Zae,
+    Format::Fbx,
+    Format::Tds,
+    Format::Ply,
+    Format::X3d,
+    Format::Vrml,
+    Format::Usd,
+    Format::MaterialX,
+    Format::GeometryCache,
+    Format::Lwo,
+    Format::Lws,
+    Format::DirectX,
+    Format::Blend,
+    Format::Ifc,
+    Format::Ase,
 ];
 
 /// How a file of each format begins.
 const HEADS: [&[u8]; 24] = [
-    b"{\"images\":[", b"glTF\x02\0\0\0\xff\xff\xff\xff\xff\xff\xff\xffJSON", b"mtllib ", b"map_Kd ", b"<COLLADA><image>",
-    b"PK\x03\x04", b"; FBX\nVideo: {", b"Kaydara FBX Binary  \0\x1a\0\x4c\x1d\0\0", b"MM\xff\xff\xff\xff", b"ply\n",
-    b"<X3D><Inline url='", b"#VRML V2.0 utf8\n", b"#usda 1.0\n", b"PXR-USDC\0\x08\0\0\0\0\0\0", b"<materialx>",
-    b"<Autodesk_Cache_File>", b"FORM\xff\xff\xff\xffLWO2", b"FORM\xff\xff\xff\xffLWOB", b"LWSC\n",
-    b"xof 0303txt 0032", b"xof 0303bin 0032", b"BLENDER-v402", b"ISO-10303-21;", b"*BITMAP \"",
+    b"{\"images\":[",
+    b"glTF\x02\0\0\0\xff\xff\xff\xff\xff\xff\xff\xffJSON",
+    b"mtllib ",
+    b"map_Kd ",
+    b"<COLLADA><image>",
+    b"PK\x03\x04",
+    b"; FBX\nVideo: {",
+    b"Kaydara FBX Binary  \0\x1a\0\x4c\x1d\0\0",
+    b"MM\xff\xff\xff\xff",
+    b"ply\n",
+    b"<X3D><Inline url='",
+    b"#VRML V2.0 utf8\n",
+    b"#usda 1.0\n",
+    b"PXR-USDC\0\x08\0\0\0\0\0\0",
+    b"<materialx>",
+    b"<Autodesk_Cache_File>",
+    b"FORM\xff\xff\xff\xffLWO2",
+    b"FORM\xff\xff\xff\xffLWOB",
+    b"LWSC\n",
+    b"xof 0303txt 0032",
+    b"xof 0303bin 0032",
+    b"BLENDER-v402",
+    b"ISO-10303-21;",
+    b"*BITMAP \"",
 ];
 
 /// A file of `length` bytes that repeats one text behind a head: as large as wanted, of no memory.
@@ -126,7 +162,10 @@ fn a_billion_references_are_cut_with_a_warning() {
         (Format::Mtl, many(&|n| format!("map_Kd {n}.png\n"))),
         (Format::Usd, "#usda 1.0\n".to_owned() + &many(&|n| format!("asset a = @{n}.png@\n"))),
         (Format::Collada, "<COLLADA>".to_owned() + &many(&|n| format!("<image source='{n}.png'/>"))),
-        (Format::Fbx, "; FBX\n".to_owned() + &many(&|n| format!("Video: \"{n}\" {{ FileName: \"{n}.png\" }}\n"))),
+        (
+            Format::Fbx,
+            "; FBX\n".to_owned() + &many(&|n| format!("Video: \"{n}\" {{ FileName: \"{n}.png\" }}\n")),
+        ),
         (Format::Vrml, "#VRML\n".to_owned() + &many(&|n| format!("Inline {{ url \"{n}.wrl\" }}\n"))),
     ] {
         let found = read(format, &mut Cursor::new(text), &limits).unwrap();

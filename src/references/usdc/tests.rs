@@ -12,21 +12,24 @@ const EVERY_KIND: &[u8] = include_bytes!("every_kind.usdc");
 fn every_kind_of_field_is_found_and_the_layers_own_identifier_is_not() {
     let mut names = told(Format::Usd, EVERY_KIND);
     names.sort();
-    assert_eq!(names, [
-        "./ref.usd [usd:reference]",
-        "./sub.usda [usd:sublayer]",
-        "arr1.png [usd:asset]",
-        "arr2.png [usd:asset]",
-        "custom.png [usd:asset]",
-        "deep.png [usd:asset]",
-        "dep1.usd [usd:asset]",
-        "pay.usdc [usd:payload]",
-        "ref2.usd [usd:reference]",
-        "sub2.usdc [usd:sublayer]",
-        "t1.png [usd:asset]",
-        "t2.png [usd:asset]",
-        "tex/a.png [usd:asset]",
-    ]);
+    assert_eq!(
+        names,
+        [
+            "./ref.usd [usd:reference]",
+            "./sub.usda [usd:sublayer]",
+            "arr1.png [usd:asset]",
+            "arr2.png [usd:asset]",
+            "custom.png [usd:asset]",
+            "deep.png [usd:asset]",
+            "dep1.usd [usd:asset]",
+            "pay.usdc [usd:payload]",
+            "ref2.usd [usd:reference]",
+            "sub2.usdc [usd:sublayer]",
+            "t1.png [usd:asset]",
+            "t2.png [usd:asset]",
+            "tex/a.png [usd:asset]",
+        ]
+    );
 }
 
 #[test]

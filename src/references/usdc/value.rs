@@ -213,7 +213,8 @@ impl<'a, R: Read + Seek> Harvest<'_, '_, 'a, R> {
     }
 
     fn spend(&mut self, items: u64) -> Result<(), Damage> {
-        self.left = self.left.checked_sub(items).ok_or(Damage::File("the crate file holds more than is read"))?;
+        self.left =
+            self.left.checked_sub(items).ok_or(Damage::File("the crate file holds more than is read"))?;
         Ok(())
     }
 }
