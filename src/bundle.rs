@@ -76,11 +76,14 @@ impl Bundle {
     }
 }
 
-/// Follows the references of `lead`. `read` tells what a file names (an error is for a person), `size` how many bytes it has.
+/// Tells what a file names; an error is a reason for a person.
+pub type Reading<'a> = dyn FnMut(&RelPath, Format) -> Result<Arc<References>, String> + 'a;
+
+/// Follows the references of `lead`. `size` tells how many bytes a file has.
 pub fn gather(
     lead: &RelPath,
     tree: &Tree<'_>,
-    read: &mut dyn FnMut(&RelPath, Format) -> Result<Arc<References>, String>,
+    read: &mut Reading<'_>,
     size: &dyn Fn(&RelPath) -> u64,
     bounds: &Bounds,
 ) -> Bundle {

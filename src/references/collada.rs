@@ -22,10 +22,10 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                     if let Some(source) = element.attribute("source") {
                         found.push(Reference::new("dae:image", trimmed(source)));
                     }
-                } else if element.name.starts_with(b"instance_") || element.name == b"include" {
-                    if let Some(url) = element.attribute("url") {
-                        found.push(Reference::new("dae:instance", without_fragment(url)));
-                    }
+                } else if (element.name.starts_with(b"instance_") || element.name == b"include")
+                    && let Some(url) = element.attribute("url")
+                {
+                    found.push(Reference::new("dae:instance", without_fragment(url)));
                 }
             }
             Event::Text(text) => {

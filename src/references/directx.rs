@@ -120,10 +120,10 @@ fn binary(stream: &mut Stream<'_>, found: &mut Finding, float: u64) {
                 let complete = stream.exactly(&mut text) && stream.skip(length - text.len() as u64);
                 if token == 1 && first.is_empty() {
                     first = text;
-                } else if token == 2 {
-                    if let Some((_, strings)) = objects.last_mut().filter(|(_, strings)| strings.len() < 2) {
-                        strings.push(text);
-                    }
+                } else if token == 2
+                    && let Some((_, strings)) = objects.last_mut().filter(|(_, strings)| strings.len() < 2)
+                {
+                    strings.push(text);
                 }
                 complete
             }

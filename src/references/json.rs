@@ -58,11 +58,9 @@ impl<'s, 'a> Json<'s, 'a> {
                     self.stack.push(Level { key: Vec::new(), object, wants_key: object });
                     return Some(Event::Open);
                 }
-                b'}' | b']' => {
-                    if !self.stack.is_empty() {
-                        self.closing = true;
-                        return Some(Event::Close);
-                    }
+                b'}' | b']' if !self.stack.is_empty() => {
+                    self.closing = true;
+                    return Some(Event::Close);
                 }
                 b',' => {
                     if let Some(level) = self.stack.last_mut() {

@@ -184,11 +184,11 @@ pub fn read<R: Read + Seek>(
         found.warn("the file is empty");
         return Ok(found.done());
     }
-    if let Some(other) = format::foreign(head) {
-        if !format.may_be(other) {
-            found.warn(format!("the content is {other}, whatever its name says"));
-            return Ok(found.done());
-        }
+    if let Some(other) = format::foreign(head)
+        && !format.may_be(other)
+    {
+        found.warn(format!("the content is {other}, whatever its name says"));
+        return Ok(found.done());
     }
     match format {
         Format::SelfContained => {}

@@ -111,7 +111,6 @@ fn mtl_names_textures_behind_their_options() {
             "d.png [disp] | -mm 0 1 d.png",
             "q.png [map_Kd] | \"q.png\"",
         ]
-        .map(|line| line.replace("[map_Bump]", "[map_Bump]"))
     );
 }
 

@@ -104,7 +104,7 @@ fn strings(stream: &mut Stream<'_>, room: usize, most: usize) -> Vec<Vec<u8>> {
     list
 }
 
-fn token(stream: &mut Stream<'_>, room: usize) -> Option<Token> {
+fn token(stream: &mut Stream<'_>, _room: usize) -> Option<Token> {
     skip_blank(stream);
     match stream.peek()? {
         mark @ (b'{' | b'}' | b'[' | b']') => {

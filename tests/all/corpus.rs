@@ -5,7 +5,10 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the corpus is read, and scratch files written, by the tests themselves"
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::filetype_is_file,
+    reason = "these tests read the corpus, write scratch files, fail by panicking, and print their figures"
 )]
 
 mod deps;

@@ -52,11 +52,11 @@ pub(in super::super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                     stream.consume(1);
                     leaf(&mut harvest, node.take());
                     node = Some((word, Vec::new()));
-                } else if let Some((_, values)) = &mut node {
-                    if values.len() < VALUES {
-                        let number = std::str::from_utf8(&word).ok().and_then(|word| word.parse().ok());
-                        values.push(number.map_or(Value::Other, Value::Number));
-                    }
+                } else if let Some((_, values)) = &mut node
+                    && values.len() < VALUES
+                {
+                    let number = std::str::from_utf8(&word).ok().and_then(|word| word.parse().ok());
+                    values.push(number.map_or(Value::Other, Value::Number));
                 }
             }
         }

@@ -339,13 +339,11 @@ impl Look<'_, '_> {
                     return Some(Found { paths, how: how(steps, Step::Basename) });
                 }
             }
-            if self.tree.search() == Search::Mapping && pattern == Pattern::Plain {
-                if let [only] = &*self.tree.named(name) {
-                    return Some(Found {
-                        paths: vec![only.clone()],
-                        how: how(How::default(), Step::Anywhere),
-                    });
-                }
+            if self.tree.search() == Search::Mapping
+                && pattern == Pattern::Plain
+                && let [only] = &*self.tree.named(name)
+            {
+                return Some(Found { paths: vec![only.clone()], how: how(How::default(), Step::Anywhere) });
             }
         }
         None
@@ -384,13 +382,13 @@ impl Look<'_, '_> {
     ) -> Option<(Vec<RelPath>, How)> {
         let (name, directories) = components.split_last()?;
         let series = Series::of(name, pattern);
-        if series.is_none() || pattern == Pattern::Plain {
-            if let Some(path) = self.tree.file(from, components, case) {
-                let plain = self.tree.directory(from, components, Case::Exact);
-                let how = How::default();
-                let differs = case == Case::Folded && plain.as_ref() != Some(&path);
-                return Some((vec![path], if differs { how.and(Step::Case) } else { how }));
-            }
+        if (series.is_none() || pattern == Pattern::Plain)
+            && let Some(path) = self.tree.file(from, components, case)
+        {
+            let plain = self.tree.directory(from, components, Case::Exact);
+            let how = How::default();
+            let differs = case == Case::Folded && plain.as_ref() != Some(&path);
+            return Some((vec![path], if differs { how.and(Step::Case) } else { how }));
         }
         let directory = self.tree.directory(from, directories, case);
         if let Some(path) = directory.as_ref().and_then(|directory| directory.join(name).ok()) {

@@ -30,11 +30,11 @@ pub(super) fn readings(written: &[u8], dialect: Dialect) -> Kind {
         Some((scheme, _)) => return Kind::Elsewhere(String::from_utf8_lossy(scheme).to_ascii_lowercase()),
         None => {}
     }
-    if dialect == Dialect::Blender {
-        if let Some(rest) = written.strip_prefix(b"//").or_else(|| written.strip_prefix(b"\\\\")) {
-            steps.push(Step::BlendRelative);
-            start = rest;
-        }
+    if dialect == Dialect::Blender
+        && let Some(rest) = written.strip_prefix(b"//").or_else(|| written.strip_prefix(b"\\\\"))
+    {
+        steps.push(Step::BlendRelative);
+        start = rest;
     }
     let mut all = vec![Reading { path: start.to_vec(), steps }];
     let add = |all: &mut Vec<Reading>, step: Step, change: fn(&[u8]) -> Option<Vec<u8>>| {

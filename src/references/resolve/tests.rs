@@ -13,7 +13,7 @@ struct Wood(BTreeMap<RelPath, Arc<Directory>>, Vec<RelPath>);
 
 /// A tree of these files.
 fn wood(files: &[&str]) -> Wood {
-    let mut tree: BTreeMap<RelPath, (Vec<Vec<u8>>, Vec<Vec<u8>>)> = BTreeMap::new();
+    let mut tree = BTreeMap::<RelPath, (Vec<_>, Vec<_>)>::new();
     tree.entry(RelPath::root()).or_default();
     for file in files {
         let file = path(file);

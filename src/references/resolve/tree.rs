@@ -70,12 +70,15 @@ pub(super) fn folded_name(name: &[u8]) -> Vec<u8> {
     }
 }
 
+/// All files of a base name.
+type Named<'a> = dyn Fn(&[u8]) -> Vec<RelPath> + 'a;
+
 /// A tree of directories below a root.
 #[derive(Clone, Copy)]
 pub struct Tree<'a> {
     list: &'a dyn Fn(&RelPath) -> Option<Arc<Directory>>,
     root: Option<&'a [u8]>,
-    named: Option<&'a dyn Fn(&[u8]) -> Vec<RelPath>>,
+    named: Option<&'a Named<'a>>,
     search: Search,
 }
 
