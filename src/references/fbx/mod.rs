@@ -49,9 +49,13 @@ struct Object {
     /// What the properties say; the nodes say the same, and count first.
     property_relative: Vec<u8>,
     property_absolute: Vec<u8>,
+    shader_files: Vec<Vec<u8>>,
     embedded: bool,
     sequence: bool,
 }
+
+/// How many files the properties of one object may name.
+const SHADER_FILES: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Class {
@@ -173,6 +177,10 @@ impl Harvest {
                     b"ImageSequence" => object.sequence |= values.last() == Some(&Value::Number(1)),
                     b"CacheFileName" | b"Cache File Name" => set(&mut object.relative, value),
                     b"CacheAbsoluteFileName" => set(&mut object.absolute, value),
+                    // A map of another renderer keeps its file in a property: `3dsMax|OSLBitmap2|Filename`.
+                    name if is_shader_file(name) && object.shader_files.len() < SHADER_FILES => {
+                        object.shader_files.push(value.to_vec());
+                    }
                     _ => {}
                 }
             }
@@ -182,10 +190,17 @@ impl Harvest {
 
     /// What the objects name: one reference per file, however often it is told.
     fn finish(self, found: &mut Finding) {
+        let shader_files: Vec<Object> = self
+            .objects
+            .iter()
+            .flat_map(|object| &object.shader_files)
+            .map(|file| Object { class: Class::Texture, absolute: file.clone(), ..Object::default() })
+            .collect();
         let (textures, others): (Vec<_>, Vec<_>) = self
             .objects
             .into_iter()
-            .filter(|object| !object.is_idle())
+            .chain(shader_files)
+            .filter(|object| !object.names().is_empty())
             .partition(|o| o.class == Class::Texture);
         let mut files: Vec<(Object, Vec<Object>)> =
             others.into_iter().map(|object| (object, Vec::new())).collect();
@@ -252,8 +267,15 @@ impl Object {
     }
 
     fn is_idle(&self) -> bool {
-        self.names().is_empty()
+        self.names().is_empty() && self.shader_files.is_empty()
     }
+}
+
+fn is_shader_file(property: &[u8]) -> bool {
+    let mut parts = property.rsplit(|byte| *byte == b'|');
+    let is_file = parts.next().is_some_and(|last| last.eq_ignore_ascii_case(b"filename"));
+    // `Original|FileName` and `LastSaved|FileName` are the scene itself.
+    is_file && parts.next().is_some_and(|before| !matches!(before, b"Original" | b"LastSaved"))
 }
 
 fn set(slot: &mut Vec<u8>, value: &[u8]) {

@@ -169,6 +169,18 @@ fn an_old_file_without_objects_around_its_nodes_is_read() {
 }
 
 #[test]
+fn a_map_of_another_renderer_keeps_its_file_in_a_property() {
+    let text = r#"; FBX
+        Objects: { Texture: 1, "Texture::t", "" { Properties70: {
+            P: "3dsMax|OSLBitmap2|Filename", "KString", "", "A", "D:\a\wood.png"
+            P: "3dsMax|ai_image Parameters/Connections|filename", "KString", "", "A", "b.png"
+            P: "3dsMax|params|OSLPath", "KString", "", "A", "no.osl"
+            P: "Original|FileName", "KString", "", "", "no.fbx"
+            } FileName: "" } }"#;
+    assert_eq!(told(Format::Fbx, text.as_bytes()), ["D:\\a\\wood.png [fbx:Texture]", "b.png [fbx:Texture]"]);
+}
+
+#[test]
 fn an_image_sequence_stands_for_its_frames() {
     let text = r#"; FBX
         Objects: { Video: 1, "Video::v", "Clip" { Filename: "f_001.png"  ImageSequence: 1 } }"#;
