@@ -260,12 +260,15 @@ impl Finding {
     fn push(&mut self, mut reference: Reference) {
         let limit = self.limits.name;
         let is_name = |name: &[u8]| !name.is_empty() && !is_inline(name) && !name.contains(&0);
-        if reference.written.len() > limit || reference.alternatives.iter().any(|name| name.len() > limit) {
+        if !is_name(&reference.written) {
+            return;
+        }
+        if reference.written.len() > limit {
             self.warn("a name is too long to be one");
             return;
         }
-        reference.alternatives.retain(|name| is_name(name));
-        if !is_name(&reference.written) || self.known.contains(&reference) {
+        reference.alternatives.retain(|name| is_name(name) && name.len() <= limit);
+        if self.known.contains(&reference) {
             return;
         }
         if self.found.names.len() >= self.limits.references {

@@ -51,6 +51,11 @@ fn gltf_names_buffers_images_and_what_extensions_hold() {
         ]
     );
     assert_eq!(warnings(Format::Gltf, b"[]").len(), 1);
+    let inline = format!("{{\"images\":[{{\"uri\":\"data:image/png;base64,{}\"}}]}}", "A".repeat(100_000));
+    assert!(
+        told(Format::Gltf, inline.as_bytes()).is_empty()
+            && warnings(Format::Gltf, inline.as_bytes()).is_empty()
+    );
 }
 
 #[test]

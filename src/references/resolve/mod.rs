@@ -96,6 +96,8 @@ pub enum Step {
     Implied,
     /// Bytes of one letter each were read as text.
     Encoding,
+    /// `\ ` was read as a space.
+    Escape,
     /// An absolute path that lies below the root.
     Rooted,
     /// An absolute path of another machine.
@@ -129,6 +131,7 @@ impl Step {
             Self::MultiMtllib => "multi-mtllib",
             Self::Implied => "implied",
             Self::Encoding => "encoding",
+            Self::Escape => "escape",
             Self::Rooted => "rooted",
             Self::Absolute => "absolute",
             Self::WrongDir => "wrong-dir",
@@ -327,7 +330,7 @@ impl Look<'_, '_> {
             for length in (2..=parts.len().min(16)).rev() {
                 for directory in &near {
                     let suffix = &parts[parts.len() - length..];
-                    if let Some((paths, steps)) = self.at(directory, suffix, pattern, Case::Folded) {
+                    if let Some((paths, steps)) = self.other(directory, suffix, pattern) {
                         return Some(Found { paths, how: how(steps, Step::Suffix) });
                     }
                 }
@@ -335,7 +338,7 @@ impl Look<'_, '_> {
             // A relative path is not foreign: it is only looked for beside the files that it was meant for.
             let places = if absolute { self.places(&near) } else { near.clone() };
             for directory in &places {
-                if let Some((paths, steps)) = self.at(directory, &[name], pattern, Case::Folded) {
+                if let Some((paths, steps)) = self.other(directory, &[name], pattern) {
                     return Some(Found { paths, how: how(steps, Step::Basename) });
                 }
             }
@@ -347,6 +350,17 @@ impl Look<'_, '_> {
             }
         }
         None
+    }
+
+    /// As [`Look::at`], without regard to case, and never the file that refers or its lead: nobody means those by another path.
+    fn other(
+        &mut self,
+        from: &RelPath,
+        components: &[&[u8]],
+        pattern: Pattern,
+    ) -> Option<(Vec<RelPath>, How)> {
+        let found = self.at(from, components, pattern, Case::Folded);
+        found.filter(|(paths, _)| !paths.contains(self.referring) && !paths.contains(self.lead))
     }
 
     /// Where files lie by convention: beside the model, `textures/`, `<stem>.fbm/`, and `textures/` of its ancestors.

@@ -48,6 +48,7 @@ pub(super) fn readings(written: &[u8], dialect: Dialect) -> Kind {
             .collect();
         all.extend(more);
     };
+    add(&mut all, Step::Escape, unescaped);
     add(&mut all, Step::Backslash, |path| path.contains(&b'\\').then(|| slashes(path)));
     add(&mut all, Step::Percent, percent_decoded);
     add(&mut all, Step::Encoding, as_utf8);
@@ -123,6 +124,13 @@ fn slashes(path: &[u8]) -> Vec<u8> {
     path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
 }
 
+/// Spaces and quotes that a backslash stands before, as a shell writes them; elsewhere it separates.
+fn unescaped(path: &[u8]) -> Option<Vec<u8>> {
+    let is_escape = |pair: &[u8]| pair[0] == b'\\' && matches!(pair[1], b' ' | b'"' | b'\'');
+    let plain = |(at, byte): (usize, &u8)| (!path[at..].get(..2).is_some_and(is_escape)).then_some(*byte);
+    path.windows(2).any(is_escape).then(|| path.iter().enumerate().filter_map(plain).collect())
+}
+
 fn percent_decoded(path: &[u8]) -> Option<Vec<u8>> {
     if !path.contains(&b'%') {
         return None;
@@ -168,6 +176,7 @@ mod tests {
         assert_eq!(paths(b"\xe4\x80.png")[1], "ä€.png");
         assert_eq!(paths(b"100%.png"), ["100%.png"]);
         assert_eq!(paths(b" a.png "), [" a.png ", "a.png"]);
+        assert_eq!(paths(b"a\\ b.mtl")[1], "a b.mtl");
     }
 
     #[test]

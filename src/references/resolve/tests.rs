@@ -125,6 +125,13 @@ fn a_material_library_in_a_directory_of_its_own_is_also_read_from_its_model() {
 }
 
 #[test]
+fn a_guess_is_never_the_file_that_refers() {
+    let wood = wood(&["m/a.usda"]);
+    assert!(leads(&wood, &Reference::new("x", "usd/a.usda"), "m/a.usda", "m/a.usda").starts_with("missing"));
+    assert_eq!(leads(&wood, &Reference::new("x", "./a.usda"), "m/a.usda", "m/a.usda"), "m/a.usda []");
+}
+
+#[test]
 fn a_second_name_counts_before_the_first_is_guessed() {
     let wood = wood(&["m/a.fbx", "m/t.png", "m/x/u.png"]);
     let reference = Reference::of_many("x", [b"gone/t.png".to_vec(), b"x\\u.png".to_vec()]).unwrap();
