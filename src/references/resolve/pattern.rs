@@ -2,36 +2,34 @@
 
 use super::super::Pattern;
 
-/// What a file's name has to look like.
+/// What a file's name has to look like: text and numbers in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Series<'a> {
-    before: &'a [u8],
-    number: Number,
-    after: &'a [u8],
-}
+pub(super) struct Series<'a>(Vec<Piece<'a>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
+enum Piece<'a> {
+    /// These bytes, without regard to case.
+    Text(&'a [u8]),
     /// 1001 and up, in four digits.
     Udim,
     /// `u1_v1`
     Pair,
     /// Digits, at least as many.
     Digits(usize),
-    /// Digits, perhaps with a fraction of a frame behind (`Tick…`).
+    /// Digits, perhaps with a fraction of a frame behind: `12`, `12Tick3`.
     Frame,
 }
 
 impl<'a> Series<'a> {
     /// The series that a name stands for, if it is the name of one.
     pub(super) fn of(name: &'a [u8], pattern: Pattern) -> Option<Self> {
-        const TOKENS: &[(&[u8], Number)] = &[
-            (b"<udim>", Number::Udim),
-            (b"%(udim)d", Number::Udim),
-            (b"<uvtile>", Number::Pair),
-            (b"<frame>", Number::Digits(1)),
-            (b"<f>", Number::Digits(1)),
-            (b"{frame}", Number::Digits(1)),
+        const TOKENS: &[(&[u8], Piece<'static>)] = &[
+            (b"<udim>", Piece::Udim),
+            (b"%(udim)d", Piece::Udim),
+            (b"<uvtile>", Piece::Pair),
+            (b"<frame>", Piece::Digits(1)),
+            (b"<f>", Piece::Digits(1)),
+            (b"{frame}", Piece::Digits(1)),
         ];
         let lower = name.to_ascii_lowercase();
         for (token, number) in TOKENS {
@@ -39,67 +37,82 @@ impl<'a> Series<'a> {
                 return Some(Self::split(name, at, token.len(), *number));
             }
         }
+        // Value clips have one or two rows of `#`, which may be shorter than the numbers, and longer.
+        if pattern == Pattern::Frames && name.contains(&b'#') {
+            return Some(Self::hashes(name));
+        }
         if let Some((at, length, digits)) = placeholder(name) {
-            return Some(Self::split(name, at, length, Number::Digits(digits)));
+            return Some(Self::split(name, at, length, Piece::Digits(digits)));
         }
         match pattern {
             Pattern::Plain | Pattern::Beside => None,
             Pattern::Tiles => {
                 let stem = stem(name);
                 let at = name[..stem].windows(4).rposition(|part| part == b"1001")?;
-                Some(Self::split(name, at, 4, Number::Udim))
+                Some(Self::split(name, at, 4, Piece::Udim))
             }
             Pattern::Frames => {
                 let stem = &name[..stem(name)];
                 let end = stem.iter().rposition(u8::is_ascii_digit)? + 1;
-                let start =
-                    stem[..end].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
-                Some(Self::split(name, start, end - start, Number::Digits(end - start)))
+                let start = stem[..end].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
+                Some(Self::split(name, start, end - start, Piece::Digits(end - start)))
             }
             Pattern::BesideFrames => {
                 let at = name.iter().position(|byte| *byte == b'*')?;
-                Some(Self::split(name, at, 1, Number::Frame))
+                Some(Self::split(name, at, 1, Piece::Frame))
             }
         }
     }
 
-    fn split(name: &'a [u8], at: usize, length: usize, number: Number) -> Self {
-        Self { before: &name[..at], number, after: &name[at + length..] }
+    fn split(name: &'a [u8], at: usize, length: usize, number: Piece<'a>) -> Self {
+        Self(vec![Piece::Text(&name[..at]), number, Piece::Text(&name[at + length..])])
     }
 
-    /// Whether a file of this name belongs to the series; case does not count.
+    fn hashes(name: &'a [u8]) -> Self {
+        let runs = name.chunk_by(|a, b| (*a == b'#') == (*b == b'#'));
+        Self(runs.map(|run| if run[0] == b'#' { Piece::Digits(1) } else { Piece::Text(run) }).collect())
+    }
+
+    /// Whether a file of this name belongs to the series.
     pub(super) fn holds(&self, name: &[u8]) -> bool {
-        let Some(inner) = name.len().checked_sub(self.before.len() + self.after.len()) else { return false };
-        let (before, rest) = name.split_at(self.before.len());
-        let (number, after) = rest.split_at(inner);
-        before.eq_ignore_ascii_case(self.before)
-            && after.eq_ignore_ascii_case(self.after)
-            && match self.number {
-                Number::Udim => number.len() == 4 && all_digits(number) && number >= &b"1001"[..],
-                Number::Pair => is_pair(number),
-                Number::Digits(least) => number.len() >= least && all_digits(number),
-                Number::Frame => {
-                    let mut parts = number.splitn(2, |byte| *byte == b'T');
-                    let frame = parts.next().unwrap_or_default();
-                    let frame = frame.strip_prefix(b"-").unwrap_or(frame);
-                    all_digits(frame)
-                        && parts.next().is_none_or(|tick| tick.strip_prefix(b"ick").is_some_and(all_digits))
-                }
-            }
+        let rest = self.0.iter().try_fold(name, |rest, piece| piece.passed(rest));
+        rest.is_some_and(<[u8]>::is_empty)
     }
 }
 
-fn all_digits(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
-}
-
-fn is_pair(text: &[u8]) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let mut parts = lower.splitn(2, |byte| *byte == b'_');
-    let is_part = |part: Option<&[u8]>, letter: &[u8]| {
-        part.and_then(|part| part.strip_prefix(letter)).is_some_and(all_digits)
-    };
-    is_part(parts.next(), b"u") && is_part(parts.next(), b"v")
+impl Piece<'_> {
+    /// What follows the piece at the beginning of `name`, if that begins with it.
+    fn passed<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        match self {
+            Self::Text(text) => {
+                let (start, rest) = name.split_at_checked(text.len())?;
+                start.eq_ignore_ascii_case(text).then_some(rest)
+            }
+            Self::Udim => {
+                let (number, rest) = name.split_at_checked(4)?;
+                (digits(number) == 4 && number >= &b"1001"[..]).then_some(rest)
+            }
+            Self::Pair => {
+                let part = |text: &'n [u8], letter: u8| {
+                    let rest = text.split_first().filter(|(first, _)| first.eq_ignore_ascii_case(&letter))?.1;
+                    let length = digits(rest);
+                    (length > 0).then(|| &rest[length..])
+                };
+                part(part(name, b'u')?.strip_prefix(b"_")?, b'v')
+            }
+            Self::Digits(least) => {
+                let length = digits(name);
+                (length >= *least).then(|| &name[length..])
+            }
+            Self::Frame => {
+                let name = name.strip_prefix(b"-").unwrap_or(name);
+                let rest = Self::Digits(1).passed(name)?;
+                let tick = rest.strip_prefix(b"Tick").and_then(|rest| Self::Digits(1).passed(rest));
+                Some(tick.unwrap_or(rest))
+            }
+        }
+    }
 }
 
 /// Where the extension begins.
@@ -147,6 +160,7 @@ mod tests {
             ("f.####.exr", Pattern::Plain, "f.0001.exr", "f.1.exr"),
             ("f.%04d.exr", Pattern::Plain, "F.0001.EXR", "f.x.exr"),
             ("f.$F4.exr", Pattern::Plain, "f.0001.exr", "f..exr"),
+            ("c.#.###.usd", Pattern::Frames, "c.12.5.usd", "c.12.usd"),
             ("cFrame*.mc", Pattern::BesideFrames, "cFrame12Tick3.mc", "cFrameT.mc"),
         ] {
             assert!(holds(name, pattern, yes), "{name} {yes}");
