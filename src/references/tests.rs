@@ -209,6 +209,8 @@ fn usd_text_tells_paths_by_their_field() {
             asset e = @@
             asset v = @`"${X}.usd"`@
             asset[] many = [@1.png@, @2.png@]
+            uniform asset plain = "p.png"
+            string name = "no.png"
             string templateAssetPath = "clip.###.usd"
         }"#;
     assert_eq!(
@@ -222,6 +224,7 @@ fn usd_text_tells_paths_by_their_field() {
             "pack.usdz [usd:asset]",
             "1.png [usd:asset]",
             "2.png [usd:asset]",
+            "p.png [usd:asset]",
             "clip.###.usd [usd:clip] Frames",
         ]
     );

@@ -15,9 +15,10 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
         return;
     }
     let room = found.limits.name;
-    // The name that was last assigned to, and the word before.
+    // The name that was last assigned to, whether its type is `asset`, and the last two words.
     let mut field: Vec<u8> = Vec::new();
-    let mut word: Vec<u8> = Vec::new();
+    let mut is_asset = false;
+    let (mut before, mut word) = (Vec::new(), Vec::new());
     while let Some(byte) = stream.peek() {
         match byte {
             b'#' => stream.skip_past(b'\n'),
@@ -25,6 +26,9 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 let text = string(stream, byte, room);
                 if field == b"templateAssetPath" {
                     found.push(Reference::new("usd:clip", text).pattern(Pattern::Frames));
+                } else if is_asset && field != b"identifier" {
+                    // OpenUSD takes a plain string where an asset is wanted.
+                    found.extend(reference(&field, &text));
                 }
             }
             b'@' => {
@@ -36,13 +40,15 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
             b'=' => {
                 stream.consume(1);
                 field = std::mem::take(&mut word);
+                is_asset = before == b"asset";
             }
             b')' | b'}' => {
                 stream.consume(1);
                 field.clear();
+                is_asset = false;
             }
             _ if is_word(byte) => {
-                word.clear();
+                before = std::mem::take(&mut word);
                 while let Some(byte) = stream.peek().filter(|byte| is_word(*byte)) {
                     stream.consume(1);
                     if word.len() < 128 {

@@ -54,7 +54,8 @@ impl<'a> Series<'a> {
             Pattern::Frames => {
                 let stem = &name[..stem(name)];
                 let end = stem.iter().rposition(u8::is_ascii_digit)? + 1;
-                let start = stem[..end].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
+                let start =
+                    stem[..end].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
                 Some(Self::split(name, start, end - start, Piece::Digits(end - start)))
             }
             Pattern::BesideFrames => {
