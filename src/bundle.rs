@@ -178,6 +178,10 @@ impl Walk<'_, '_> {
                 kind: reference.kind,
                 how: found.how.clone(),
             };
+            // What is inside already is worth no guess.
+            if reference.embedded == Embedded::Yes && found.how.is_guess() {
+                continue;
+            }
             if reference.embedded == Embedded::Yes {
                 self.bundle.embedded.entry(path).or_insert(need);
                 continue;

@@ -6,6 +6,21 @@ use super::markup::{Event, Markup};
 use super::stream::Stream;
 use super::{Finding, Format, Reference};
 
+/// Whether a part of the name is only known when the material is used: `[interface]`, `{geometry}`, `<attribute>`.
+fn has_token(name: &[u8]) -> bool {
+    let inner = |open: u8, close: u8| {
+        let start = name.iter().position(|byte| *byte == open)?;
+        let length = name[start..].iter().position(|byte| *byte == close)?;
+        Some(&name[start + 1..start + length])
+    };
+    let is_series =
+        |token: &[u8]| matches!(&*token.to_ascii_uppercase(), b"UDIM" | b"UVTILE" | b"FRAME" | b"F");
+    [(b'[', b']'), (b'{', b'}'), (b'<', b'>')]
+        .into_iter()
+        .filter_map(|(open, close)| inner(open, close))
+        .any(|token| !is_series(token))
+}
+
 /// One pass over the elements.
 pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
     let mut markup = Markup::new(stream, found.limits.depth, found.limits.name);
@@ -28,7 +43,7 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
             }
         } else if element.attribute("type") == Some(b"filename") {
             let value = element.attribute("value").unwrap_or_default().trim_ascii();
-            if value.is_empty() {
+            if value.is_empty() || has_token(value) {
                 continue;
             }
             let prefix = markup.stack.iter().rev().find_map(|element| element.attribute("fileprefix"));

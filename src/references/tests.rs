@@ -235,7 +235,7 @@ fn usd_text_tells_paths_by_their_field() {
 fn materialx_prefixes_its_file_names() {
     let text = r#"<materialx fileprefix="tex/"><xi:include href="lib.mtlx"/><image><input name="file" type="filename"
         value="a.png"/></image><nodegraph fileprefix="other/"><input type="filename" value="b.<UDIM>.png"/>
-        <input type="string" value="no.png"/><input type="filename" fileprefix="" value="c.png"/></nodegraph></materialx>"#;
+        <input type="string" value="no.png"/><input type="filename" value="[no].png"/><input type="filename" fileprefix="" value="c.png"/></nodegraph></materialx>"#;
     assert_eq!(
         told(Format::MaterialX, text.as_bytes()),
         [

@@ -225,7 +225,9 @@ pub fn resolve(reference: &Reference, referring: &RelPath, lead: &RelPath, tree:
     }
     match kinds.into_iter().next() {
         Some(Kind::Elsewhere(scheme)) => Resolution::Elsewhere(scheme),
-        Some(Kind::Path(_)) | None => look.missing(&reference.written),
+        // The most literal reading: without what only marks it as relative.
+        Some(Kind::Path(readings)) => look.missing(readings.first().map_or(&[], |reading| &reading.path)),
+        None => look.missing(&reference.written),
     }
 }
 

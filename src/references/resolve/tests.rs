@@ -117,6 +117,13 @@ fn what_is_missing_is_told_with_its_cure() {
 }
 
 #[test]
+fn a_missing_file_beside_a_blender_file_is_no_absolute_path() {
+    let wood = wood(&["m/a.blend"]);
+    let told = leads(&wood, &Reference::new("blend:image", "//b.png"), "m/a.blend", "m/a.blend");
+    assert!(told.starts_with("missing: put the file there"), "{told}");
+}
+
+#[test]
 fn a_material_library_in_a_directory_of_its_own_is_also_read_from_its_model() {
     let wood = wood(&["m/a.obj", "m/mtl/a.mtl", "m/tex/t.png", "m/bare.png"]);
     let from = |written: &str| leads(&wood, &Reference::new("x", written), "m/mtl/a.mtl", "m/a.obj");
