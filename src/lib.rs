@@ -62,6 +62,8 @@ pub mod ambient;
 pub mod worker;
 pub mod agenda;
 pub mod plan;
+pub mod bundle;
+pub mod references;
 pub mod verdict;
 pub mod mapping;
 pub mod patience;

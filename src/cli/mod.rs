@@ -3,6 +3,7 @@
 mod approve;
 mod check;
 mod demo;
+mod deps;
 mod desk;
 mod emulator;
 mod failure;
@@ -74,6 +75,8 @@ enum Command {
     Status(status::Arguments),
     /// List files with their source file ids and assets
     Files(files::Arguments),
+    /// Show which files a model needs, and which of them are missing
+    Deps(deps::Arguments),
     /// Check everything that could stop the job, and say what to do about it
     Check(check::Arguments),
     /// Write a first configuration
@@ -118,6 +121,7 @@ fn dispatch(line: Line, paper: &Paper) -> Result<Exit, Failure> {
         Command::Approve(arguments) => approve::run(&global, &arguments, paper),
         Command::Status(arguments) => status::run(&global, &arguments, paper),
         Command::Files(arguments) => files::run(&global, &arguments, paper),
+        Command::Deps(arguments) => deps::run(&global, &arguments, paper),
         Command::Check(arguments) => check::run(&global, &arguments, paper),
         Command::Init(arguments) => init::run(&global, &arguments, paper),
         Command::Provision(arguments) => provision::run(&global, &arguments, paper),

@@ -24,3 +24,4 @@ mod first_sync; // a tree arrives whole, once, and is known afterwards
 mod architecture; // the map of src/ and the rules of the house
 mod docs; // the documents say what the code does
 mod packaging; // service files agree with the defaults of the code
+mod corpus; // real models and hostile ones: what they name
