@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::file::RelPath;
 use crate::references::{
-    Embedded, Format, Found, How, Reference, References, Resolution, Step, Tree, name_of, resolve,
+    Embedded, Format, Found, How, Reference, References, Resolution, Step, Tree, name_of, readable, resolve,
 };
 
 /// How far references are followed.
@@ -69,6 +69,20 @@ pub struct Absent {
 }
 
 impl Bundle {
+    /// Every file whose coming, going or changing makes the bundle another one, with the name that leads there: its members,
+    /// and wherever something missing was looked for.
+    #[must_use]
+    pub fn watched(&self) -> Vec<(RelPath, String)> {
+        let mut watched: Vec<_> =
+            self.needs.iter().map(|(path, need)| (path.clone(), readable(&need.written))).collect();
+        for Absent { written, resolution, .. } in &self.missing {
+            if let Resolution::Missing { tried, .. } = resolution {
+                watched.extend(tried.iter().map(|path| (path.clone(), readable(written))));
+            }
+        }
+        watched
+    }
+
     /// Whether nothing is missing that could ever be found here: a URI of another scheme is not waited for.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -20,6 +20,7 @@ use crate::delivery::{self, Ended};
 use crate::desk::Desk;
 use crate::disk::{Hint, Hints, IGNORE_FILE, Signal as DiskSignal, Watcher};
 use crate::file::{Key, MappingName, RelPath, State};
+use crate::mapping::filter::IgnoredKind;
 use crate::mapping::{Admission, UNVOUCHED};
 use crate::signals::{self, Signal, Signals, Tell};
 use crate::survey::Found;
@@ -328,9 +329,12 @@ impl Daemon {
                 round.want(Job::survey(path.parent()));
             }
             Hint::Path { path, signal, .. } => {
-                if post.mapping.filter.admits_file(&path) != Admission::Admitted {
+                if !may_travel(&post.mapping.filter.admits_file(&path)) {
+                    return;
+                }
+                if path.extension().is_none() {
                     // A directory that may be entered again is told like this, and what is in it was never seen.
-                    if path.extension().is_none() && signal == DiskSignal::Touched {
+                    if signal == DiskSignal::Touched {
                         round.want(Job::survey(path));
                     }
                     return;
@@ -573,6 +577,16 @@ impl Daemon {
         self.steps.abort_all();
         while self.steps.join_next().await.is_some() {}
         Ending { why, mappings: self.troubles }
+    }
+}
+
+/// Whether a file may be sent at all, if only with a model that refers to it.
+fn may_travel(admission: &Admission) -> bool {
+    match admission {
+        Admission::Admitted => true,
+        Admission::Ignored(ignored) => {
+            matches!(ignored.kind, IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion)
+        }
     }
 }
 

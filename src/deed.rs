@@ -31,25 +31,37 @@ pub async fn perform(desk: &Arc<Desk>, post: &Post, action: &Action) -> Outcome 
 
 /// Looks for a remote file that already holds a bundle's bytes.
 pub async fn verify(desk: &Arc<Desk>, claim: &Claim) -> Outcome {
-    for candidate in &claim.candidates {
-        let is_equal = match claim.proof {
-            Proof::NameAndSize => Ok(true),
-            Proof::Download => holds(desk, *candidate, claim.lead.content.hash).await,
-        };
-        match is_equal {
-            Ok(true) => {
-                return match remote_part(desk, &claim.lead, *candidate, Title::Linked).await {
-                    Ok(part) => Outcome::Verified(part),
-                    Err(error) => Outcome::Failed(error.into_failure()),
-                };
-            }
-            Ok(false) => {}
-            // It was listed and is gone: no candidate any more.
-            Err(error) if error.status() == Some(404) => {}
+    let mut verified = Vec::new();
+    for (part, candidates) in &claim.parts {
+        match verify_part(desk, part, candidates, claim.proof).await {
+            Ok(Some(part)) => verified.push(part),
+            Ok(None) => return Outcome::NoneVerified,
             Err(error) => return Outcome::Failed(error.into_failure()),
         }
     }
-    Outcome::NoneVerified
+    Outcome::Verified(verified)
+}
+
+async fn verify_part(
+    desk: &Arc<Desk>,
+    part: &Part,
+    candidates: &[SourceFileId],
+    proof: Proof,
+) -> Result<Option<RemotePart>, cloud::Error> {
+    for candidate in candidates {
+        let is_equal = match proof {
+            Proof::NameAndSize => Ok(true),
+            Proof::Download => holds(desk, *candidate, part.content.hash).await,
+        };
+        match is_equal {
+            Ok(true) => return remote_part(desk, part, *candidate, Title::Linked).await.map(Some),
+            Ok(false) => {}
+            // It was listed and is gone: no candidate any more.
+            Err(error) if error.status() == Some(404) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a remote file's bytes hash to `hash`; they are hashed as they arrive and not kept.

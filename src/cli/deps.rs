@@ -1,20 +1,19 @@
 //! `versync deps`: which files a model needs, which are missing, and why we think so. Reads the disk and nothing else.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::Global;
 use super::failure::{Exit, Failure};
 use super::paper::Paper;
-use crate::bundle::{Absent, Bounds, Bundle, Need, gather};
-use crate::disk::{self, Root};
+use crate::assembly::Assembly;
+use crate::bundle::{Absent, Bundle, Need};
+use crate::disk::Root;
 use crate::file::{RelPath, shown};
-use crate::references::{Directory, Format, How, Limits, References, Resolution, Tree, read, readable};
+use crate::references::{How, Resolution, readable};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -31,12 +30,12 @@ pub(super) struct Arguments {
 /// Its story.
 pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Result<Exit, Failure> {
     let roots = mapped_roots(global, arguments)?;
-    let mut shelves: HashMap<PathBuf, Shelf> = HashMap::new();
+    let mut assemblies: HashMap<PathBuf, Assembly> = HashMap::new();
     let mut told = Vec::new();
     for file in &arguments.files {
         let (root, lead) = place(file, arguments.root.as_deref(), &roots)?;
-        let shelf = shelves.entry(root.clone()).or_insert_with(|| Shelf::new(root));
-        let bundle = shelf.bundle(&lead)?;
+        let assembly = assemblies.entry(root.clone()).or_insert_with(|| Assembly::new(Root::new(root)));
+        let bundle = assembly.bundle(&lead)?;
         if paper.is_json() {
             told.push(object(&lead, &bundle));
         } else {
@@ -103,48 +102,6 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
-}
-
-/// What has been read of one root: directories and references are asked for once.
-struct Shelf {
-    root: Root,
-    directories: RefCell<HashMap<RelPath, Option<Arc<Directory>>>>,
-    references: HashMap<(RelPath, Format), Result<Arc<References>, String>>,
-}
-
-impl Shelf {
-    fn new(root: PathBuf) -> Self {
-        Self { root: Root::new(root), directories: RefCell::default(), references: HashMap::new() }
-    }
-
-    fn bundle(&mut self, lead: &RelPath) -> Result<Bundle, Failure> {
-        // What cannot be opened at all is an error, not a model without references.
-        drop(disk::open(&self.root, lead)?);
-        let Self { root, directories, references } = self;
-        let list = |path: &RelPath| {
-            let known = directories.borrow().get(path).cloned();
-            known.unwrap_or_else(|| {
-                let listed = disk::list(root, path).ok();
-                let listed =
-                    listed.map(|listing| Arc::new(Directory::new(listing.files, listing.directories)));
-                directories.borrow_mut().insert(path.clone(), listed.clone());
-                listed
-            })
-        };
-        let size = |path: &RelPath| disk::stat(root, path).map_or(0, |stat| stat.fingerprint.size);
-        let mut names = |path: &RelPath, format: Format| {
-            let known = references.entry((path.clone(), format));
-            known
-                .or_insert_with(|| {
-                    let mut file = disk::open(root, path).map_err(|error| error.to_string())?;
-                    let found = read(format, &mut file, &Limits::default());
-                    found.map(Arc::new).map_err(|error| error.to_string())
-                })
-                .clone()
-        };
-        let at = root.path().as_os_str().as_bytes();
-        Ok(gather(lead, &Tree::new(&list).at(at), &mut names, &size, &Bounds::default()))
-    }
 }
 
 fn words(how: &How) -> Vec<&'static str> {

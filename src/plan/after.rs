@@ -50,10 +50,19 @@ fn rested(entry: &Entry) -> Entry {
 
 fn verified(entry: &Entry, claim: &Claim, outcome: Outcome, now: Timestamp) -> (Entry, Verdict) {
     match outcome {
-        Outcome::Verified(lead) => {
-            let version = crate::file::part::version_of(std::slice::from_ref(&lead.part));
-            let current =
-                Current { version, folder: claim.folder, task: None, since: now, lead, members: Vec::new() };
+        Outcome::Verified(parts) => {
+            let mut parts = parts.into_iter();
+            let Some(lead) = parts.next() else {
+                return (entry.clone(), Verdict::LookAgain(Duration::ZERO));
+            };
+            let current = Current {
+                version: claim.version,
+                folder: claim.folder,
+                task: None,
+                since: now,
+                lead,
+                members: parts.collect(),
+            };
             (
                 Entry { current: Some(current), attempt: Attempt::Idle, aside: None, ..entry.clone() },
                 Verdict::Done,
