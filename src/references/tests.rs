@@ -86,7 +86,7 @@ fn obj_names_libraries_alone_and_in_lists() {
             "a.mtl [mtllib]",
             "red one.mtl blue two.mtl [mtllib] + red one.mtl + blue two.mtl",
             "q u.mtl [mtllib]",
-            "with space.v2 final.mtl [mtllib] + with space.v2 + final.mtl",
+            "with space.v2 final.mtl [mtllib]",
             "long  er.mtl [mtllib]",
             "last.mtl [mtllib]",
         ]

@@ -180,7 +180,7 @@ impl std::fmt::Display for Cure {
 /// A name as a person reads it: what is not UTF-8 is taken for Windows-1252, as most programs of one byte per letter meant it.
 #[must_use]
 pub fn readable(written: &[u8]) -> String {
-    let text = reading::as_utf8(written).unwrap_or_else(|| written.to_vec());
+    let text = reading::western(written).unwrap_or_else(|| written.to_vec());
     String::from_utf8_lossy(&text).into_owned()
 }
 
@@ -225,8 +225,14 @@ pub fn resolve(reference: &Reference, referring: &RelPath, lead: &RelPath, tree:
     }
     match kinds.into_iter().next() {
         Some(Kind::Elsewhere(scheme)) => Resolution::Elsewhere(scheme),
-        // The most literal reading: without what only marks it as relative.
-        Some(Kind::Path(readings)) => look.missing(readings.first().map_or(&[], |reading| &reading.path)),
+        // The most literal reading: without what only marks it as relative. A host in a file URI is another machine.
+        Some(Kind::Path(readings)) => match readings.first() {
+            Some(Reading { path, steps }) if steps.contains(&Step::FileUri) && !path.starts_with(b".") => {
+                look.missing(&[b"/", &path[..]].concat())
+            }
+            Some(Reading { path, .. }) => look.missing(path),
+            None => look.missing(&reference.written),
+        },
         None => look.missing(&reference.written),
     }
 }
