@@ -246,14 +246,19 @@ struct Finding {
     limits: Limits,
     found: References,
     known: std::collections::HashSet<Reference>,
+    /// Bytes of names that may still be kept.
+    room: usize,
 }
+
+/// How many bytes of names are kept of one file.
+const ROOM: usize = 32 << 20;
 
 /// How many warnings of one file are kept.
 const WARNINGS: usize = 20;
 
 impl Finding {
     fn new(limits: Limits) -> Self {
-        Self { limits, found: References::default(), known: std::collections::HashSet::new() }
+        Self { limits, found: References::default(), known: std::collections::HashSet::new(), room: ROOM }
     }
 
     /// Takes a reference that names something, once. What is inside the content itself (`data:`) names nothing.
@@ -271,13 +276,16 @@ impl Finding {
         if self.known.contains(&reference) {
             return;
         }
-        if self.found.names.len() >= self.limits.references {
+        let names = std::iter::once(&reference.written).chain(&reference.alternatives).chain(&reference.list);
+        let size: usize = names.map(Vec::len).sum();
+        if self.found.names.len() >= self.limits.references || size > self.room {
             self.warn(format!(
                 "more than {} references; the others are not followed",
                 self.limits.references
             ));
             return;
         }
+        self.room -= size;
         self.known.insert(reference.clone());
         self.found.names.push(reference);
     }
