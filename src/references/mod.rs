@@ -2,7 +2,7 @@
 //!
 //! Readers see nothing but the bytes: they know no tree, no mapping and no disk, and load no geometry. Every file is read in
 //! one pass and in constant memory, and a hostile one costs no more than its [`Limits`]: what lies beyond them is left out
-//! with a warning. Whether a name leads anywhere is asked by [`resolve`].
+//! with a warning. Whether a name leads anywhere is asked by [`mod@resolve`].
 
 mod ase;
 mod blend;
@@ -179,6 +179,7 @@ pub fn read<R: Read + Seek>(
     let length = stream::read_up_to(source, &mut head)?;
     source.rewind()?;
     let head = &head[..length];
+    let format = format.told_by(head);
     let mut found = Finding::new(*limits);
     if head.is_empty() {
         found.warn("the file is empty");
@@ -193,7 +194,6 @@ pub fn read<R: Read + Seek>(
     match format {
         Format::SelfContained => {}
         Format::Glb => gltf::read_binary(source, &mut found)?,
-        Format::Gltf if head.starts_with(b"glTF") => gltf::read_binary(source, &mut found)?,
         Format::Usd if head.starts_with(usdc::MAGIC) => usdc::read(source, &mut found)?,
         Format::Usd if head.starts_with(b"PK") => {}
         Format::Fbx if head.starts_with(fbx::MAGIC) => fbx::read_binary(source, &mut found)?,
