@@ -79,6 +79,18 @@ impl Format {
         })
     }
 
+    /// The same, or its sister where the first bytes say so: exporters mix up the extensions of two writings of one format.
+    pub(super) fn told_by(self, head: &[u8]) -> Self {
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+        match (self, text.first()) {
+            (Self::Glb, Some(b'{')) => Self::Gltf,
+            (Self::Gltf, Some(b'g')) if head.starts_with(b"glTF") => Self::Glb,
+            (Self::X3d, Some(b'#')) => Self::Vrml,
+            (Self::Vrml, Some(b'<')) => Self::X3d,
+            (other, _) => other,
+        }
+    }
+
     /// Whether a file of this format may start with what was recognised.
     pub(super) fn may_be(self, seen: Foreign) -> bool {
         match seen {
@@ -165,6 +177,15 @@ mod tests {
         let png = foreign(b"\x89PNG\r\n\x1a\n").unwrap();
         assert!(!Format::Fbx.may_be(png));
         assert_eq!(foreign(b"; FBX 7.4.0 project file"), None);
+    }
+
+    #[test]
+    fn a_mixed_up_extension_is_set_right_by_the_first_bytes() {
+        assert_eq!(Format::Glb.told_by(b" {"), Format::Gltf);
+        assert_eq!(Format::Gltf.told_by(b"glTF\x02"), Format::Glb);
+        assert_eq!(Format::X3d.told_by(b"#X3D V3.0 utf8"), Format::Vrml);
+        assert_eq!(Format::Vrml.told_by(b"\xef\xbb\xbf<?xml"), Format::X3d);
+        assert_eq!(Format::Obj.told_by(b"{"), Format::Obj);
     }
 
     #[test]

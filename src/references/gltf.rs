@@ -63,6 +63,9 @@ struct Pending {
     reference: Reference,
 }
 
+/// How many names may wait for the end of their object; no sane object has more than one.
+const PENDING: usize = 64;
+
 fn scan(stream: &mut Stream<'_>, found: &mut Finding, packing: Packing) {
     let mut json = Json::new(stream, found.limits.depth, found.limits.name);
     let mut pending: Vec<Pending> = Vec::new();
@@ -87,8 +90,11 @@ fn scan(stream: &mut Stream<'_>, found: &mut Finding, packing: Packing) {
                     b"shaders" => "gltf:shader",
                     _ => "gltf:extension",
                 };
-                if pending.len() < found.limits.references {
-                    pending.push(Pending { depth, reference: Reference::new(kind, text) });
+                let reference = Reference::new(kind, text);
+                if pending.len() < PENDING {
+                    pending.push(Pending { depth, reference });
+                } else {
+                    found.push(reference);
                 }
             }
             Event::Open => {

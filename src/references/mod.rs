@@ -2,7 +2,7 @@
 //!
 //! Readers see nothing but the bytes: they know no tree, no mapping and no disk, and load no geometry. Every file is read in
 //! one pass and in constant memory, and a hostile one costs no more than its [`Limits`]: what lies beyond them is left out
-//! with a warning. Whether a name leads anywhere is asked by [`resolve`].
+//! with a warning. Whether a name leads anywhere is asked by [`mod@resolve`].
 
 mod ase;
 mod blend;
@@ -179,6 +179,7 @@ pub fn read<R: Read + Seek>(
     let length = stream::read_up_to(source, &mut head)?;
     source.rewind()?;
     let head = &head[..length];
+    let format = format.told_by(head);
     let mut found = Finding::new(*limits);
     if head.is_empty() {
         found.warn("the file is empty");
@@ -193,7 +194,6 @@ pub fn read<R: Read + Seek>(
     match format {
         Format::SelfContained => {}
         Format::Glb => gltf::read_binary(source, &mut found)?,
-        Format::Gltf if head.starts_with(b"glTF") => gltf::read_binary(source, &mut found)?,
         Format::Usd if head.starts_with(usdc::MAGIC) => usdc::read(source, &mut found)?,
         Format::Usd if head.starts_with(b"PK") => {}
         Format::Fbx if head.starts_with(fbx::MAGIC) => fbx::read_binary(source, &mut found)?,
@@ -246,14 +246,19 @@ struct Finding {
     limits: Limits,
     found: References,
     known: std::collections::HashSet<Reference>,
+    /// Bytes of names that may still be kept.
+    room: usize,
 }
+
+/// How many bytes of names are kept of one file.
+const ROOM: usize = 32 << 20;
 
 /// How many warnings of one file are kept.
 const WARNINGS: usize = 20;
 
 impl Finding {
     fn new(limits: Limits) -> Self {
-        Self { limits, found: References::default(), known: std::collections::HashSet::new() }
+        Self { limits, found: References::default(), known: std::collections::HashSet::new(), room: ROOM }
     }
 
     /// Takes a reference that names something, once. What is inside the content itself (`data:`) names nothing.
@@ -271,13 +276,16 @@ impl Finding {
         if self.known.contains(&reference) {
             return;
         }
-        if self.found.names.len() >= self.limits.references {
+        let names = std::iter::once(&reference.written).chain(&reference.alternatives).chain(&reference.list);
+        let size: usize = names.map(Vec::len).sum();
+        if self.found.names.len() >= self.limits.references || size > self.room {
             self.warn(format!(
                 "more than {} references; the others are not followed",
                 self.limits.references
             ));
             return;
         }
+        self.room -= size;
         self.known.insert(reference.clone());
         self.found.names.push(reference);
     }

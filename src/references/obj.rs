@@ -50,15 +50,20 @@ fn statement(line: &[u8], found: &mut Finding) {
     found.push(Reference { list, expects, ..Reference::new(kind, name) });
 }
 
-/// The names in a list whose names may hold spaces: each ends where a word has an extension.
+/// The names in a list whose names may hold spaces: each ends where a word has the extension of a library, or that of the last.
 fn pieces(line: &[u8]) -> Vec<Vec<u8>> {
+    let last = extension(trimmed(line)).unwrap_or_default();
+    let ends_name = |word: &[u8]| {
+        extension(word)
+            .is_some_and(|found| found.eq_ignore_ascii_case(b"mtl") || found.eq_ignore_ascii_case(last))
+    };
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     let mut start = 0;
     let mut at = 0;
     while at < line.len() {
         let end = line[at..].iter().position(u8::is_ascii_whitespace).map_or(line.len(), |len| at + len);
         let word = trimmed(&line[at..end]);
-        if has_extension(word) || end == line.len() {
+        if ends_name(word) || end == line.len() {
             let piece = trimmed(&line[start..end]);
             if !piece.is_empty() {
                 pieces.push(piece.to_vec());
@@ -70,12 +75,10 @@ fn pieces(line: &[u8]) -> Vec<Vec<u8>> {
     if pieces.len() > 1 { pieces } else { Vec::new() }
 }
 
-/// Whether a word ends as file names do: a dot and a few letters.
-fn has_extension(word: &[u8]) -> bool {
-    let Some(dot) = word.iter().rposition(|byte| *byte == b'.') else { return false };
+/// The extension of a name: a few letters behind a dot.
+fn extension(word: &[u8]) -> Option<&[u8]> {
+    let dot = word.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0)?;
     let extension = &word[dot + 1..];
-    dot > 0
-        && (1..=4).contains(&extension.len())
-        && extension.iter().all(u8::is_ascii_alphanumeric)
-        && extension.iter().any(u8::is_ascii_alphabetic)
+    let is_one = (1..=4).contains(&extension.len()) && extension.iter().all(u8::is_ascii_alphanumeric);
+    is_one.then_some(extension)
 }

@@ -13,7 +13,7 @@ use super::{Finding, Limits, Unreadable, collada};
 const ENTRIES: usize = 20_000;
 
 /// How many documents of an archive are read.
-const DOCUMENTS: usize = 64;
+const DOCUMENTS: usize = 16;
 
 /// The largest directory.
 const LARGEST_DIRECTORY: u64 = 16 << 20;
@@ -61,7 +61,9 @@ pub(super) fn read<R: Read + Seek>(source: &mut R, found: &mut Finding) -> Resul
 }
 
 fn document(mut source: impl Read, limits: &Limits, found: &mut Finding) -> Result<(), Unreadable> {
-    let mut stream = Stream::unpacked(&mut source, limits)?;
+    // All documents together may unpack to no more than one file.
+    let limits = Limits { unpacked: limits.unpacked / DOCUMENTS as u64, ..*limits };
+    let mut stream = Stream::unpacked(&mut source, &limits)?;
     collada::read(&mut stream, found);
     stream.finish_packed(found);
     Ok(())

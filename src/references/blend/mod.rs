@@ -6,11 +6,12 @@
 mod dna;
 mod frames;
 
+use std::collections::HashMap;
 use std::io::Read;
 
 use super::stream::Stream;
 use super::{Finding, Pattern, Reference, Unreadable};
-use dna::Dna;
+use dna::{Dna, Field};
 
 /// The most of one block that is kept; the largest that matters has a few kilobytes.
 const LARGEST_BLOCK: u64 = 64 << 10;
@@ -19,7 +20,7 @@ const LARGEST_BLOCK: u64 = 64 << 10;
 const LARGEST_BLOCKS: usize = 32 << 20;
 
 /// The largest table of structures; Blender's own has about 150 KiB.
-const LARGEST_TABLE: u64 = 16 << 20;
+const LARGEST_TABLE: u64 = 2 << 20;
 
 /// One pass over the blocks.
 pub(super) fn read(source: &mut dyn Read, head: &[u8], found: &mut Finding) -> Result<(), Unreadable> {
@@ -155,7 +156,16 @@ fn blocks(stream: &mut Stream<'_>, found: &mut Finding) {
         }
     }
     match table.as_deref().and_then(|table| Dna::read(table, layout)) {
-        Some(dna) => kept.iter().for_each(|block| found.extend(reference(block, &dna))),
+        Some(dna) => {
+            // Many blocks share a structure, and a lying table may give it any number of fields.
+            let mut known = HashMap::new();
+            for block in &kept {
+                let fields = known.entry(block.structure).or_insert_with(|| dna.fields(block.structure));
+                if let Some(fields) = fields {
+                    found.extend(reference(block, fields, dna.layout));
+                }
+            }
+        }
         None if kept.is_empty() => {}
         None => found.warn("the table of structures is missing or damaged: what the file names is not known"),
     }
@@ -182,11 +192,10 @@ const GENERATED: u64 = 4;
 const VIEWER: u64 = 5;
 const TILED: u64 = 6;
 
-fn reference(block: &Block, dna: &Dna) -> Option<Reference> {
-    let fields = dna.fields(block.structure)?;
+fn reference(block: &Block, fields: &HashMap<&str, Field>, layout: Layout) -> Option<Reference> {
     let number = |name: &str| {
         let field = fields.get(name)?;
-        Some(dna.layout.number(block.bytes.get(field.offset..field.offset + field.size.min(8))?))
+        Some(layout.number(block.bytes.get(field.offset..field.offset + field.size.min(8))?))
     };
     // The path was called `name` until it was called `filepath`; while there are both, `filepath` is where it was found last.
     let path = ["name", "filepath"].into_iter().find_map(|name| fields.get(name))?;
@@ -209,7 +218,7 @@ fn reference(block: &Block, dna: &Dna) -> Option<Reference> {
         // Of a list, its first link.
         fields
             .get(name)
-            .and_then(|field| block.bytes.get(field.offset..field.offset + dna.layout.pointer))
+            .and_then(|field| block.bytes.get(field.offset..field.offset + layout.pointer))
             .is_some_and(|pointer| pointer.iter().any(|byte| *byte != 0))
     });
     Some(if packed { reference.embedded() } else { reference })

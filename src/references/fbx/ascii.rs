@@ -13,6 +13,7 @@ pub(in super::super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
     let mut depth = 0_usize;
     // What was read of a node, until it is known whether it has children.
     let mut node: Option<(Vec<u8>, Vec<Value>)> = None;
+    let mut is_fbx = false;
     let room = found.limits.name;
     loop {
         stream.skip_space();
@@ -51,6 +52,10 @@ pub(in super::super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 if stream.peek() == Some(b':') {
                     stream.consume(1);
                     leaf(&mut harvest, node.take());
+                    is_fbx |= matches!(
+                        &*word,
+                        b"FBXHeaderExtension" | b"Objects" | b"Video" | b"Texture" | b"Model"
+                    );
                     node = Some((word, Vec::new()));
                 } else if let Some((_, values)) = &mut node
                     && values.len() < VALUES
@@ -60,6 +65,9 @@ pub(in super::super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 }
             }
         }
+    }
+    if !is_fbx {
+        found.warn("the content is no FBX: there is no node in it");
     }
     leaf(&mut harvest, node);
     if depth > 0 {

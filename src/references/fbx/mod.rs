@@ -36,7 +36,15 @@ struct Harvest {
     /// How deep a subtree lies of which nothing is wanted.
     shut: Option<usize>,
     most: usize,
+    /// Bytes of names that may still be kept.
+    room: usize,
 }
+
+/// What a property may hold without being counted.
+const SHORT: usize = 512;
+
+/// How many bytes of names are kept of one file.
+const ROOM: usize = 64 << 20;
 
 /// A texture, a video, a sound or a cache.
 #[derive(Debug, Default)]
@@ -90,7 +98,7 @@ const SHUT: &[&[u8]] = &[
 
 impl Harvest {
     fn new(most: usize) -> Self {
-        Self { objects: Vec::new(), open: Vec::new(), shut: None, most }
+        Self { objects: Vec::new(), open: Vec::new(), shut: None, most, room: ROOM }
     }
 
     /// Whether nothing is wanted below a node of this name, so that a reader may pass it over.
@@ -106,7 +114,16 @@ impl Harvest {
     fn open(&mut self, name: &[u8], values: &[Value]) {
         let depth = self.open.len();
         let mut is_object = false;
-        if !self.is_shut() {
+        if !self.is_shut() && self.room > 0 {
+            // An upper bound: most values are looked at and not kept.
+            let size: usize = texts(values).map(<[u8]>::len).sum();
+            let kept = match name {
+                b"Content" => 0,
+                // Properties are many and short.
+                b"P" | b"Property" => size.saturating_sub(SHORT),
+                _ => size,
+            };
+            self.room = self.room.saturating_sub(kept);
             if Self::passes_over(name) {
                 self.shut = Some(depth);
             } else {
@@ -190,6 +207,9 @@ impl Harvest {
 
     /// What the objects name: one reference per file, however often it is told.
     fn finish(self, found: &mut Finding) {
+        if self.room == 0 {
+            found.warn("the names in the file are more than are kept; what follows is not known");
+        }
         let shader_files: Vec<Object> = self
             .objects
             .iter()

@@ -210,7 +210,7 @@ fn nodes_that_nest_without_end_or_claim_too_much_are_left() {
         deep = node("A", &[], vec![deep]);
     }
     assert!(told(Format::Fbx, &binary(7400, &[deep])).is_empty());
-    let text = "; FBX\n".to_owned() + &"A: {".repeat(100_000);
+    let text = "; FBX\nObjects: {".to_owned() + &"A: {".repeat(100_000);
     assert_eq!(warnings(Format::Fbx, text.as_bytes()).len(), 2);
     let mut lie = binary(7400, &objects());
     lie[27..31].copy_from_slice(&u32::MAX.to_le_bytes());

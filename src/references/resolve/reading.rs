@@ -51,7 +51,11 @@ pub(super) fn readings(written: &[u8], dialect: Dialect) -> Kind {
     add(&mut all, Step::Escape, unescaped);
     add(&mut all, Step::Backslash, |path| path.contains(&b'\\').then(|| slashes(path)));
     add(&mut all, Step::Percent, percent_decoded);
-    add(&mut all, Step::Encoding, as_utf8);
+    if std::str::from_utf8(start).is_err() {
+        for decode in [western, japanese, chinese, traditional, korean, cyrillic, central] {
+            add(&mut all, Step::Encoding, decode);
+        }
+    }
     add(&mut all, Step::OuterSpaces, |path| {
         let trimmed = path.trim_ascii();
         (trimmed.len() < path.len()).then(|| trimmed.to_vec())
@@ -140,22 +144,42 @@ fn percent_decoded(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A name in Windows-1252, which most programs of one byte per letter meant, in UTF-8.
-pub(super) fn as_utf8(path: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn western(path: &[u8]) -> Option<Vec<u8>> {
+    decoded(path, encoding_rs::WINDOWS_1252)
+}
+
+// What programs in other countries meant. A wrong one of these names no file, or by the strangest of chances.
+
+fn japanese(path: &[u8]) -> Option<Vec<u8>> {
+    decoded(path, encoding_rs::SHIFT_JIS)
+}
+
+fn chinese(path: &[u8]) -> Option<Vec<u8>> {
+    decoded(path, encoding_rs::GB18030)
+}
+
+fn traditional(path: &[u8]) -> Option<Vec<u8>> {
+    decoded(path, encoding_rs::BIG5)
+}
+
+fn korean(path: &[u8]) -> Option<Vec<u8>> {
+    decoded(path, encoding_rs::EUC_KR)
+}
+
+fn cyrillic(path: &[u8]) -> Option<Vec<u8>> {
+    decoded(path, encoding_rs::WINDOWS_1251)
+}
+
+fn central(path: &[u8]) -> Option<Vec<u8>> {
+    decoded(path, encoding_rs::WINDOWS_1250)
+}
+
+fn decoded(path: &[u8], encoding: &'static encoding_rs::Encoding) -> Option<Vec<u8>> {
     if std::str::from_utf8(path).is_ok() {
         return None;
     }
-    const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
-        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
-    ];
-    let text: String = path
-        .iter()
-        .map(|byte| match byte {
-            0x80..=0x9f => HIGH[usize::from(byte - 0x80)],
-            other => char::from(*other),
-        })
-        .collect();
-    Some(text.into_bytes())
+    let (text, had_errors) = encoding.decode_without_bom_handling(path);
+    (!had_errors).then(|| text.into_owned().into_bytes())
 }
 
 #[cfg(test)]
@@ -174,6 +198,7 @@ mod tests {
         assert_eq!(paths(b"a%20b.png"), ["a%20b.png", "a b.png"]);
         assert_eq!(paths(b"t\\a%20b.png"), ["t\\a%20b.png", "t/a%20b.png", "t\\a b.png", "t/a b.png"]);
         assert_eq!(paths(b"\xe4\x80.png")[1], "ä€.png");
+        assert!(paths(b"\x96\xd8.png").contains(&"木.png".to_owned()));
         assert_eq!(paths(b"100%.png"), ["100%.png"]);
         assert_eq!(paths(b" a.png "), [" a.png ", "a.png"]);
         assert_eq!(paths(b"a\\ b.mtl")[1], "a b.mtl");

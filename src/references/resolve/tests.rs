@@ -202,3 +202,26 @@ fn anywhere_in_the_mapping_counts_only_if_asked_for_and_if_there_is_one() {
         matches!(found("C:/q/two.png"), Resolution::Missing { likely: Cure::Move(paths), .. } if paths.len() == 2)
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_name_panics_or_leads_to_what_is_not_in_the_tree(
+        name in "([a-c]|\\.\\.|\\.|/|\\\\|%2f|%|:|C:|file:|//|<UDIM>|#|1001|\\$F|\\x00| |é|\\.png){0,12}",
+        tail in proptest::collection::vec(proptest::num::u8::ANY, 0..4),
+        blend in proptest::bool::ANY,
+    ) {
+        let wood = wood(&["a/b/c.png", "a/1001.png", "b.png", "a/b/a.blend", "textures/c.png"]);
+        let list = |path: &RelPath| wood.0.get(path).cloned();
+        let tree = Tree::new(&list).at(b"/a");
+        let at = path("a/b/a.blend");
+        for pattern in [Pattern::Plain, Pattern::Tiles, Pattern::Frames, Pattern::Beside, Pattern::BesideFrames] {
+            let kind = if blend { "blend:image" } else { "x" };
+            let written = [name.as_bytes(), &tail].concat();
+            let reference = Reference::new(kind, written).pattern(pattern);
+            if let Resolution::Found(found) = resolve(&reference, &at, &at, &tree) {
+                proptest::prop_assert!(!found.paths.is_empty());
+                proptest::prop_assert!(found.paths.iter().all(|path| wood.1.contains(path)));
+            }
+        }
+    }
+}

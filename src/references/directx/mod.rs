@@ -1,7 +1,8 @@
 //! DirectX meshes, as text and as tokens: texture names and effect files.
 //!
-//! Source: the DirectX 9 documentation of the file format. Compressed files are told and not unpacked: no exporter of the last
-//! decades writes them.
+//! Source: the DirectX 9 documentation of the file format.
+
+mod mszip;
 
 use super::stream::Stream;
 use super::{Finding, Reference};
@@ -13,10 +14,21 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
         found.warn("the content is no DirectX mesh");
         return;
     }
+    let float = if &head[12..] == b"0064" { 8 } else { 4 };
     match &head[8..12] {
         b"txt " => text(stream, found),
-        b"bin " => binary(stream, found, if &head[12..] == b"0064" { 8 } else { 4 }),
-        _ => found.warn("the DirectX mesh is compressed: what it names is not known"),
+        b"bin " => binary(stream, found, float),
+        b"tzip" | b"bzip" => {
+            let limit = found.limits.unpacked;
+            let mut blocks = mszip::Blocks::new(stream);
+            let mut unpacked = Stream::raw(&mut blocks, limit);
+            match &head[8..12] {
+                b"tzip" => text(&mut unpacked, found),
+                _ => binary(&mut unpacked, found, float),
+            }
+            unpacked.finish_packed(found);
+        }
+        _ => found.warn("the DirectX mesh is written in a way that is not understood"),
     }
 }
 
