@@ -2,6 +2,7 @@
 //!
 //! A step leaves a durable state behind at every seam, so it may be dropped or killed anywhere.
 
+mod again;
 mod look;
 
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::ledger;
 use crate::plan::{self, Action, Moment, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
+
+pub use again::{Rearmed, rearm};
 
 /// How a step ended.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The composition: from a configuration to the doors that the flows work with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
@@ -14,6 +14,7 @@ use crate::file::shown;
 use crate::ledger::Ledger;
 use crate::mapping::Mapping;
 use crate::meter::Meter;
+use crate::panel;
 
 /// Finds and reads the configuration that the flags, the environment and the file make together.
 pub(super) fn configuration(global: &Global) -> Result<Found, Failure> {
@@ -32,6 +33,13 @@ pub(super) fn options(global: &Global) -> config::Options {
         environment: Environment::process(),
         overrides: state_dir.into_iter().collect(),
     }
+}
+
+/// Where the socket of the daemon lies that works on this state directory.
+pub(super) fn socket(global: &Global, config: &Config) -> Result<PathBuf, panel::Error> {
+    let environment = options(global).environment;
+    let runtime_dir = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|path| path.is_absolute());
+    panel::address(&config.state_dir, runtime_dir)
 }
 
 /// The mappings of these names, in the order of the configuration; all of them, if no name is given.

@@ -171,6 +171,9 @@ pub(super) fn exit(passed: &Passed, tally: &Tally) -> Exit {
     }
     if troubles().any(|trouble| matches!(trouble, Trouble::Offline(_))) {
         Exit::Temporary
+    } else if troubles().any(|trouble| matches!(trouble, Trouble::Paused)) {
+        // What it has to do was held back, and nobody looked what that is.
+        Exit::FilesFailed
     } else if tally.unfinished > 0 || tally.unreadable > 0 {
         Exit::FilesFailed
     } else if tally.conversions_failed > 0 {
@@ -226,6 +229,7 @@ fn words(trouble: &Trouble) -> (&'static str, &str) {
     match trouble {
         Trouble::Offline(why) => ("offline", why),
         Trouble::Halted(why) => ("halted", why),
+        Trouble::Paused => ("paused", "`versync resume` has it go on"),
         Trouble::Refused(failure) => ("refused", &failure.what),
     }
 }
