@@ -47,7 +47,7 @@ pub(super) fn look(view: &View<'_>, path: &Path, paper: &Paper) -> Result<Vec<St
 }
 
 /// Which mapping a path belongs to: as it is written, as the disk resolves it, as `mapping:path`, or below the only root.
-fn find<'a>(config: &'a Config, path: &Path) -> Result<(&'a Mapping, RelPath), Failure> {
+pub(in crate::cli) fn find<'a>(config: &'a Config, path: &Path) -> Result<(&'a Mapping, RelPath), Failure> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let as_written = config.mappings.iter().find_map(|it| Some((it, it.relative(&absolute)?)));
     let resolved = || {
@@ -86,6 +86,11 @@ fn known(view: &View<'_>, key: &Key, entry: &Entry, journal: &[JournalLine], pap
         print(view, file, paper);
         return Vec::new();
     }
+    facts(key, entry, journal)
+}
+
+/// What is believed of a file and what happened to it, line by line.
+pub(in crate::cli) fn facts(key: &Key, entry: &Entry, journal: &[JournalLine]) -> Vec<String> {
     let now = ambient::now();
     let state = entry.state();
     let mut lines = vec![key.to_string()];
