@@ -88,7 +88,7 @@ pub enum Event {
 pub type Observer = Box<dyn FnMut(&Event) + Send>;
 
 /// Makes a new desk from the configuration as it is now; the error is for a person.
-pub type Rebuild = Box<dyn Fn() -> Result<Arc<Desk>, String> + Send>;
+pub type Rebuild = Box<dyn Fn() -> Result<Arc<Desk>, String> + Send + Sync>;
 
 /// How a loop is steered from outside: the configuration read anew, and commands.
 pub struct Steering {

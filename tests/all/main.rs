@@ -9,6 +9,7 @@
 mod world; // a temporary studio, an emulator, a ledger
 mod process; // the real binary in a cleared environment
 mod commands; // what the commands print, and how they end
+mod panel; // commands beside a running service, and the socket that they speak over
 mod live; // what an artist does while versync watches
 mod trouble; // requests that break, answers that are lost, processes that are killed
 mod odd_trees; // names, links, pipes and permissions that stop nothing
