@@ -4,9 +4,9 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use serde_json::{Value, json};
 
-use super::{Global, desk, steer};
 use super::failure::{Exit, Failure};
 use super::paper::Paper;
+use super::{Global, desk, steer};
 use crate::ambient;
 use crate::daemon::MappingState;
 use crate::disk::Root;

@@ -73,9 +73,13 @@ pub(super) fn retry(global: &Global, arguments: &Retry, paper: &Paper) -> Result
     };
     let files = render::things(count, "file is", "files are");
     paper.line(&match (count, taker) {
-        (0, _) => "nothing to retry: no file is blocked, stalled, suspect or failed to convert there".to_owned(),
+        (0, _) => {
+            "nothing to retry: no file is blocked, stalled, suspect or failed to convert there".to_owned()
+        }
         (_, Taker::Daemon) => format!("{files} tried again by the running versync"),
-        (_, Taker::Ledger) => format!("{files} ready again; `versync sync` or `versync run` sends what is ready"),
+        (_, Taker::Ledger) => {
+            format!("{files} ready again; `versync sync` or `versync run` sends what is ready")
+        }
     });
     paper.object(&json!({ "schema_version": SCHEMA, "retried": count, "daemon": taker == Taker::Daemon }));
     Ok(Exit::Done)

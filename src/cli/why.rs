@@ -61,9 +61,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     let (mapping, path) = status::find(&config, &arguments.path)?;
     let key = mapping.key(path);
     let (entry, journal, standing) = match Reader::open(&config.state_dir) {
-        Ok(reader) => {
-            (reader.entry(&key)?, reader.journal(&key, LINES)?, reader.standing(&mapping.name)?)
-        }
+        Ok(reader) => (reader.entry(&key)?, reader.journal(&key, LINES)?, reader.standing(&mapping.name)?),
         Err(ledger::Error::Missing(_)) => (Entry::default(), Vec::new(), None),
         Err(error) => return Err(error.into()),
     };
@@ -187,9 +185,13 @@ impl Known {
             }
             (Some(State::Synced), None, _) => "it is converted, and its bytes are those on disk".to_owned(),
             (Some(state), None, _) => render::cure(state).unwrap_or("it is on its way").to_owned(),
-            (None, Some(rule), _) => format!("nothing is there and nothing is known of it; a rule keeps it out: {rule}"),
+            (None, Some(rule), _) => {
+                format!("nothing is there and nothing is known of it; a rule keeps it out: {rule}")
+            }
             (None, None, "gone") => "nothing is there, and nothing is known of it".to_owned(),
-            (None, None, "directory") => "it is a directory: `versync files` lists what lies in it".to_owned(),
+            (None, None, "directory") => {
+                "it is a directory: `versync files` lists what lies in it".to_owned()
+            }
             (None, None, "unknown") => self.trouble.as_deref().map(shown).unwrap_or_default(),
             (None, None, _) => "no rule keeps it out, and it was not noticed yet".to_owned(),
         }

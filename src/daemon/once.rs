@@ -55,9 +55,11 @@ impl Pass {
         }
         // Nor what fails again and again between questions that are answered.
         let Verdict::Failed(failure) = &ended.verdict else { return None };
-        match failure.blame {
-            Blame::File | Blame::Cloud => {}
-            Blame::Mapping | Blame::User | Blame::Us => return None,
+        match (failure.blame, &ended.entry) {
+            // A step that panicked leaves no entry.
+            (Blame::Cloud, _) | (Blame::File, None) => {}
+            // The cloud may only need a moment to know what it has just taken in.
+            (Blame::File, Some(_)) | (Blame::Mapping | Blame::User | Blame::Us, _) => return None,
         }
         let failures = self.failures.entry(ended.key.clone()).or_default();
         *failures += 1;

@@ -314,19 +314,21 @@ impl Round {
         let (state, reason) = match (&outcome, &self.polls, mode) {
             (Outcome::Offline(why), _, _) => (MappingState::Offline, Some(why.clone())),
             (Outcome::Halted(why), _, _) => (MappingState::Halted, Some(why.clone())),
-            (Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_), _, Mode::Once(_)) => {
-                (MappingState::Idle, None)
-            }
+            (
+                Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
+                _,
+                Mode::Once(_),
+            ) => (MappingState::Idle, None),
             (
                 Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
                 Some(why),
                 Mode::Watch,
-            ) => {
-                (MappingState::Polling, Some(why.clone()))
-            }
-            (Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_), None, Mode::Watch) => {
-                (MappingState::Watching, None)
-            }
+            ) => (MappingState::Polling, Some(why.clone())),
+            (
+                Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
+                None,
+                Mode::Watch,
+            ) => (MappingState::Watching, None),
         };
         let pause = match state {
             MappingState::Offline | MappingState::Halted => RETURN.min(self.interval),

@@ -20,7 +20,9 @@ use crate::daemon::Command;
 use crate::file::shown;
 
 pub use call::Call;
-pub use wire::{Answer, Asked, End, Kind, MappingStanding, Numbers, Place, Root, Standing, Steered, Wait, When};
+pub use wire::{
+    Answer, Asked, End, Kind, MappingStanding, Numbers, Place, Root, Standing, Steered, Wait, When,
+};
 
 /// The socket in the state directory.
 const SOCKET: &str = "versync.sock";

@@ -90,9 +90,7 @@ impl Visit {
                 Err(why) => Kind::Error(why),
             },
             Asked::Retry { scope } => match read(&scope) {
-                Ok(scope) => {
-                    result(self.ask(|answer| Command::Retry(scope, answer)).await?, Kind::Retried)
-                }
+                Ok(scope) => result(self.ask(|answer| Command::Retry(scope, answer)).await?, Kind::Retried),
                 Err(why) => Kind::Error(why),
             },
             Asked::Reload {} => result(self.ask(Command::Reload).await?, Kind::Reloaded),

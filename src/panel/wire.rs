@@ -257,7 +257,8 @@ pub struct Numbers {
 
 impl Numbers {
     fn new(reading: Reading, stage: Stage) -> Self {
-        let Reading { found, found_bytes, finished, finished_bytes, sent_bytes, uploads, uploading } = reading;
+        let Reading { found, found_bytes, finished, finished_bytes, sent_bytes, uploads, uploading } =
+            reading;
         let scanning = stage == Stage::Scanning;
         Self { scanning, found, found_bytes, finished, finished_bytes, sent_bytes, uploads, uploading }
     }
@@ -265,8 +266,16 @@ impl Numbers {
     /// As the meter has them.
     #[must_use]
     pub fn reading(self) -> Reading {
-        let Self { scanning: _, found, found_bytes, finished, finished_bytes, sent_bytes, uploads, uploading } =
-            self;
+        let Self {
+            scanning: _,
+            found,
+            found_bytes,
+            finished,
+            finished_bytes,
+            sent_bytes,
+            uploads,
+            uploading,
+        } = self;
         Reading { found, found_bytes, finished, finished_bytes, sent_bytes, uploads, uploading }
     }
 }
@@ -307,7 +316,8 @@ impl Blamed {
     }
 
     fn read(self) -> Failure {
-        let blame = BLAMES.iter().find(|(_, word)| *word == self.blame).map_or(Blame::Us, |(blame, _)| *blame);
+        let blame =
+            BLAMES.iter().find(|(_, word)| *word == self.blame).map_or(Blame::Us, |(blame, _)| *blame);
         Failure::new(blame, self.what)
     }
 }

@@ -23,16 +23,17 @@ pub fn rearm(entry: &Entry, now: Timestamp) -> Option<Entry> {
                 let lives = entry.current.iter().flat_map(Current::parts).any(|part| part.source_file == id);
                 lives || entry.copies.iter().any(|copy| copy.source_file == id)
             };
-            let left = conversion.files.iter().filter(|(_, id)| !is_known(*id)).map(|(name, id)| RemoteCopy {
-                source_file: *id,
-                folder: intent.folder,
-                name: name.clone(),
-                role: Role::Torn,
-                title: Title::Linked,
-                version: None,
-                assets: Vec::new(),
-                since: now,
-            });
+            let left =
+                conversion.files.iter().filter(|(_, id)| !is_known(*id)).map(|(name, id)| RemoteCopy {
+                    source_file: *id,
+                    folder: intent.folder,
+                    name: name.clone(),
+                    role: Role::Torn,
+                    title: Title::Linked,
+                    version: None,
+                    assets: Vec::new(),
+                    since: now,
+                });
             let copies = entry.copies.iter().cloned().chain(left).collect();
             Some(Entry { attempt: Attempt::Idle, copies, aside: None, ..entry.clone() })
         }
@@ -110,8 +111,7 @@ mod tests {
     #[test]
     fn a_stalled_attempt_is_given_up_and_what_it_sent_stays_known_and_is_never_touched() {
         let name = PartName::from_text("chair.fbx").unwrap();
-        let stalled =
-            Entry { attempt: converting(vec![(name, file(7))]), ..aside(AsideState::Stalled) };
+        let stalled = Entry { attempt: converting(vec![(name, file(7))]), ..aside(AsideState::Stalled) };
         assert_eq!(stalled.state(), State::Stalled);
         let again = rearm(&stalled, Timestamp::EPOCH).unwrap();
         assert_eq!((again.attempt.clone(), again.state()), (Attempt::Idle, State::Ready));

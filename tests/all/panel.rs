@@ -74,7 +74,11 @@ async fn sync_has_the_running_service_do_it_and_tells_the_same() {
     assert!(said.out.contains("1 synced"), "{said:#?}");
     std::fs::remove_file(&chair).unwrap();
     let said = world.versync(&["sync", chair.to_str().unwrap(), "--json"]).await;
-    assert_eq!((said.code, &said.json()["mappings"][0]["states"]), (0, &json!({ "deleted": 1 })), "{said:#?}");
+    assert_eq!(
+        (said.code, &said.json()["mappings"][0]["states"]),
+        (0, &json!({ "deleted": 1 })),
+        "{said:#?}"
+    );
     assert_eq!(world.requests("POST", UPLOAD), 1);
     stop(run).await;
 }
@@ -184,8 +188,10 @@ async fn a_reload_adds_and_removes_mappings_while_an_upload_runs() {
     let folder = world.client().make_folder(world.config().mappings[0].folder, "extra").await.unwrap();
     let run = world.serve().await;
     world.knob("upload_bytes_per_second", "200000");
-    let chair = world.write("chair.fbx", &vec![7; 600_000]);
-    world.until_requests("POST", UPLOAD, 1).await;
+    let chair = world.write("chair.fbx", &vec![7; 400_000]);
+    while world.put(r#"{"request":"status"}"#).await["status"]["meter"]["uploading"] != 1 {
+        tokio::task::yield_now().await;
+    }
     world.configure(&format!(
         "{}\n[[mapping]]\nname = \"extra\"\npath = \"{}\"\nfolder = \"{}\"\n",
         world.settings(),
@@ -195,7 +201,10 @@ async fn a_reload_adds_and_removes_mappings_while_an_upload_runs() {
     let said = world.versync(&["reload"]).await;
     assert_eq!(said.code, 0, "{said:#?}");
     assert!(said.out.contains("2 mappings"), "{said:#?}");
-    assert_eq!(world.versync(&["sync"]).await.code, 0);
+    let told = world.put(r#"{"request":"status"}"#).await;
+    assert_eq!(told["status"]["meter"]["uploads"], 0, "it still runs: {told}");
+    let said = world.versync(&["sync"]).await;
+    assert_eq!(said.code, 0, "{said:#?}");
     assert_eq!(world.requests("POST", UPLOAD), 2, "the upload that ran went on");
     assert_eq!(world.remote().len(), 2);
     world.configure(&world.settings());
@@ -350,7 +359,8 @@ async fn a_flood_of_clients_garbage_and_silence_leaves_the_service_at_work() {
 #[tokio::test(flavor = "multi_thread")]
 async fn why_tells_the_rule_with_its_place_the_wait_and_what_happened() {
     let world = World::new().await;
-    let settings = world.settings().replace("name = \"studio\"", "name = \"studio\"\nexclude = [\"*.bak.fbx\"]");
+    let settings =
+        world.settings().replace("name = \"studio\"", "name = \"studio\"\nexclude = [\"*.bak.fbx\"]");
     world.configure(&settings);
     world.write(".versyncignore", b"# old\nwip_*\n");
     for (path, bytes) in [
@@ -371,7 +381,11 @@ async fn why_tells_the_rule_with_its_place_the_wait_and_what_happened() {
 
     let told = world.why("studio/wip_chair.fbx").await;
     assert_eq!((&told["state"], &told["rule"]["kind"]), (&json!("ignored"), &json!("ignore_file")), "{told}");
-    assert_eq!((&told["rule"]["file"], &told["rule"]["line"]), (&json!(".versyncignore"), &json!(2)), "{told}");
+    assert_eq!(
+        (&told["rule"]["file"], &told["rule"]["line"]),
+        (&json!(".versyncignore"), &json!(2)),
+        "{told}"
+    );
     let told = world.why("studio/chair.bak.fbx").await;
     let line = settings.lines().position(|line| line.contains("exclude")).unwrap() + 1;
     assert_eq!((&told["rule"]["kind"], &told["rule"]["line"]), (&json!("excluded"), &json!(line)), "{told}");

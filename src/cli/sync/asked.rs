@@ -66,8 +66,9 @@ pub(super) async fn asked(
 }
 
 fn ended(report: Result<Report, String>, progress: Progress) -> Result<Passed, Failure> {
-    let Report { ending, reading } =
-        report.map_err(|why| Failure::new(Exit::Locked, format!("failed to understand the running versync: {why}")))?;
+    let Report { ending, reading } = report.map_err(|why| {
+        Failure::new(Exit::Locked, format!("failed to understand the running versync: {why}"))
+    })?;
     if ending.why == Why::Stopped {
         return Err(Failure::new(Exit::Temporary, "failed to finish: the running versync was stopped")
             .hint("nothing is lost: the next sync goes on where it stood"));
