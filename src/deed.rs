@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use crate::ambient;
 use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadError, UploadTask};
 use crate::desk::{Desk, Post};
 use crate::disk;
@@ -32,25 +31,37 @@ pub async fn perform(desk: &Arc<Desk>, post: &Post, action: &Action) -> Outcome 
 
 /// Looks for a remote file that already holds a bundle's bytes.
 pub async fn verify(desk: &Arc<Desk>, claim: &Claim) -> Outcome {
-    for candidate in &claim.candidates {
-        let is_equal = match claim.proof {
-            Proof::NameAndSize => Ok(true),
-            Proof::Download => holds(desk, *candidate, claim.lead.content.hash).await,
-        };
-        match is_equal {
-            Ok(true) => {
-                return match remote_part(desk, &claim.lead, *candidate, Title::Linked).await {
-                    Ok(part) => Outcome::Verified(part),
-                    Err(error) => Outcome::Failed(error.into_failure()),
-                };
-            }
-            Ok(false) => {}
-            // It was listed and is gone: no candidate any more.
-            Err(error) if error.status() == Some(404) => {}
+    let mut verified = Vec::new();
+    for (part, candidates) in &claim.parts {
+        match verify_part(desk, part, candidates, claim.proof).await {
+            Ok(Some(part)) => verified.push(part),
+            Ok(None) => return Outcome::NoneVerified,
             Err(error) => return Outcome::Failed(error.into_failure()),
         }
     }
-    Outcome::NoneVerified
+    Outcome::Verified(verified)
+}
+
+async fn verify_part(
+    desk: &Arc<Desk>,
+    part: &Part,
+    candidates: &[SourceFileId],
+    proof: Proof,
+) -> Result<Option<RemotePart>, cloud::Error> {
+    for candidate in candidates {
+        let is_equal = match proof {
+            Proof::NameAndSize => Ok(true),
+            Proof::Download => holds(desk, *candidate, part.content.hash).await,
+        };
+        match is_equal {
+            Ok(true) => return remote_part(desk, part, *candidate, Title::Linked).await.map(Some),
+            Ok(false) => {}
+            // It was listed and is gone: no candidate any more.
+            Err(error) if error.status() == Some(404) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a remote file's bytes hash to `hash`; they are hashed as they arrive and not kept.
@@ -194,22 +205,15 @@ async fn by_files(desk: &Arc<Desk>, intent: &Intent, untold: Option<&UploadTask>
         }
     }
     let has_lead = intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
-    // A task that has not told its files yet is a better witness than the files: it also tells how their conversion ends.
-    // It is not waited for for ever, since it may be somebody else's.
-    let waits = patience_with_tasks(desk, intent);
-    match (has_lead, untold.filter(|_| waits), listing.complete) {
-        (_, Some(task), _) => {
-            Outcome::Unclear(format!("upload task {} does not say yet which files it brought", task.id))
-        }
+    let untold =
+        untold.map(|task| format!("upload task {} does not say yet which files it brought", task.id));
+    match (has_lead, untold, listing.complete) {
+        (true, Some(why), _) => Outcome::FoundUntold(Finding { task: None, files, surplus }, why),
+        (false, Some(why), _) => Outcome::Unclear(why),
         (true, None, _) => Outcome::Found(Finding { task: None, files, surplus }),
         (false, None, cloud::Complete::No(why)) => Outcome::Unclear(why),
         (false, None, cloud::Complete::Yes) => Outcome::NotThere,
     }
-}
-
-/// Whether the attempt is so young that a task of the same folder may still turn out to be its own.
-fn patience_with_tasks(desk: &Desk, intent: &Intent) -> bool {
-    ambient::now().since(intent.at) < desk.patience.ambiguous_wait * 10
 }
 
 async fn claimed(desk: &Arc<Desk>, id: SourceFileId) -> Result<bool, Failure> {
@@ -312,7 +316,7 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
             ..intent.clone()
         };
         match by_files(desk, &unknown, None).await {
-            Outcome::Found(finding) => files.extend(finding.files),
+            Outcome::Found(finding) | Outcome::FoundUntold(finding, _) => files.extend(finding.files),
             Outcome::Failed(failure) => return Outcome::Failed(failure),
             // Listings lag: a file that was taken in shows up sooner or later.
             _ => return waits_for("its files to be listed", files, news),
@@ -323,19 +327,20 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
         let Some((_, id)) = files.iter().find(|(name, _)| *name == part.name) else {
             return waits_for("its files to be listed", files, news);
         };
-        match has_size(desk, *id, part.content.size).await {
-            Ok(true) => {}
-            Ok(false) => match desk.client.source_file(*id).await {
-                Ok(file) => {
-                    let what = format!(
-                        "the cloud holds {} bytes of {} and {} were sent; `versync retry` sends it again",
-                        file.size, part.name, part.content.size
-                    );
-                    return Outcome::GaveUp(GaveUp { how: HowItEnded::Rejected, what, files });
-                }
-                Err(_) => return waits_for("its files to be readable", files, news),
-            },
-            Err(failure) => return Outcome::Failed(failure),
+        match desk.client.source_file(*id).await {
+            Ok(file) if file.size == part.content.size => {}
+            Ok(file) => {
+                let what = format!(
+                    "the cloud holds {} bytes of {} and {} were sent; `versync retry` sends it again",
+                    file.size, part.name, part.content.size
+                );
+                return Outcome::GaveUp(GaveUp { how: HowItEnded::Rejected, what, files });
+            }
+            // What the cloud has just made may not be readable everywhere yet.
+            Err(error) if matches!(error.status(), Some(403 | 404)) => {
+                return waits_for("its files to be readable", files, news);
+            }
+            Err(error) => return Outcome::Failed(error.into_failure()),
         }
         match remote_part(desk, part, *id, Title::Owned).await {
             // Where no task can be read, assets are the only sign that the conversion is over.

@@ -12,8 +12,11 @@ use crate::ambient;
 use crate::deed;
 use crate::desk::{Desk, Post};
 use crate::file::entry::Entry;
-use crate::file::{Key, Sighting, State};
+use crate::file::sighting::Seen;
+use crate::file::{Key, RelPath, Sighting, State};
 use crate::ledger;
+use crate::mapping::Admission;
+use crate::mapping::format::is_dependent;
 use crate::plan::{self, Action, Moment, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
@@ -92,18 +95,42 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             entry: None,
         });
     };
-    let (stored, seen) = {
+    let looked = {
         let desk = Arc::clone(desk);
         blocking(move || {
             let stored = desk.ledger.entry(&errand.key)?;
+            let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
+            // A texture that models carry is theirs to send, unless it was sent by itself before.
+            let leads_itself = desk.posts.get(&errand.key.mapping).is_some_and(|post| {
+                !is_dependent(&errand.key.path)
+                    && post.mapping.filter.admits_file(&errand.key.path) == Admission::Admitted
+            });
+            if !leads.is_empty() && stored.is_unsent() && !leads_itself {
+                return Ok::<_, ledger::Error>((stored, leads, None));
+            }
             let considered = consider(&desk, &errand)?;
-            Ok::<_, ledger::Error>((stored, considered))
+            Ok((stored, leads, Some(considered)))
         })
         .await?
+    };
+    let (stored, leads, seen) = match looked {
+        (stored, leads, Some(seen)) => (stored, leads, seen),
+        (stored, leads, None) => {
+            let is = stored.state();
+            return Ok(Ended {
+                key,
+                verdict: Verdict::Instead(leads),
+                reach: Reach::Local,
+                was: is,
+                is,
+                entry: None,
+            });
+        }
     };
     let was = stored.state();
     let Considered { entry, sighting, mut action } = seen;
     let mut reach = Reach::Local;
+    let carried = Carried { members: members_of(&sighting), leads };
 
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
@@ -133,7 +160,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             action = plan::decide(&entry, &sighting, &post.mapping.policy, &remote, moment());
             continue;
         }
-        return finish(desk, &key, (stored, was), entry, &action, outcome, reach).await;
+        return finish(desk, &key, (stored, was), entry, carried, &action, outcome, reach).await;
     }
 
     // The permit comes before the intent: what is written down is about to happen.
@@ -142,7 +169,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         _ => None,
     };
     let entry = match plan::before(&entry, &action) {
-        Some(intended) => put(desk, &key, intended, Some("sending".to_owned())).await?,
+        Some(intended) => put(desk, &key, intended, &carried.members, Some("sending".to_owned())).await?,
         None => entry,
     };
     let outcome = match &action {
@@ -158,7 +185,28 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         | Action::Verify(_) => Outcome::Nothing,
     };
     drop(permit);
-    finish(desk, &key, (stored, was), entry, &action, outcome, reach).await
+    finish(desk, &key, (stored, was), entry, carried, &action, outcome, reach).await
+}
+
+/// What a bundle has to do with others: the members it carries, and the bundles that carry its lead.
+struct Carried {
+    members: Vec<(RelPath, Seen)>,
+    leads: Vec<Key>,
+}
+
+fn members_of(sighting: &Sighting) -> Vec<(RelPath, Seen)> {
+    match sighting {
+        Sighting::Whole(whole) => whole.members.clone(),
+        Sighting::Unlooked
+        | Sighting::Unknown(_)
+        | Sighting::Absent(_)
+        | Sighting::Excluded(_)
+        | Sighting::Restless(_)
+        | Sighting::NeverRests(_)
+        | Sighting::Empty(_)
+        | Sighting::Unreadable(_)
+        | Sighting::Unfit(_) => Vec::new(),
+    }
 }
 
 /// The last third of a step: what the outcome taught, written down.
@@ -167,6 +215,7 @@ async fn finish(
     key: &Key,
     (stored, was): (Entry, State),
     entry: Entry,
+    carried: Carried,
     action: &Action,
     outcome: Outcome,
     reach: Reach,
@@ -176,9 +225,15 @@ async fn finish(
         verdict = Verdict::LookAgain(tick);
     }
     let is = new.state();
-    if new != stored || new != entry {
+    let has_moved = new.seen.map(|seen| seen.content) != stored.seen.map(|seen| seen.content);
+    // A bundle with members may have been marked to be looked at: writing it says that it was.
+    if new != stored || new != entry || !carried.members.is_empty() {
         let note = (was != is).then(|| note(&new, is));
-        new = put(desk, key, new, note).await?;
+        new = put(desk, key, new, &carried.members, note).await?;
+    }
+    // What others carry too is theirs to send anew.
+    if verdict == Verdict::Done && !carried.leads.is_empty() && (has_moved || is == State::Deleted) {
+        verdict = Verdict::Instead(carried.leads);
     }
     Ok(Ended { key: key.clone(), verdict, reach, was, is, entry: Some(Arc::new(new)) })
 }
@@ -220,11 +275,12 @@ async fn put(
     desk: &Arc<Desk>,
     key: &Key,
     entry: Entry,
+    members: &[(RelPath, Seen)],
     note: Option<String>,
 ) -> Result<Entry, ledger::Error> {
-    let (ledger, key) = (desk.ledger.clone(), key.clone());
+    let (ledger, key, members) = (desk.ledger.clone(), key.clone(), members.to_vec());
     blocking(move || {
-        ledger.put(&key, &entry, note.as_deref(), ambient::now())?;
+        ledger.put_bundle(&key, &entry, &members, note.as_deref(), ambient::now())?;
         Ok(entry)
     })
     .await

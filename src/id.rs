@@ -61,6 +61,10 @@ ids! {
     AssetId,
     /// A user of the environment, a person or a workstation; issued by the cloud.
     UserId,
+    /// A rendering session on a scene; issued by the cloud when the session is opened.
+    SessionId,
+    /// Somebody in a rendering session; issued by the cloud when they join.
+    ClientId,
     /// One try at sending one bundle; issued by us before the request, so that a crash leaves a question with a name.
     AttemptId,
 }

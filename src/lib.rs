@@ -13,10 +13,11 @@
 //! -- flows: carry it
 //! checkup     is all well? configuration, folders, watches, ledger, token; changes nothing   [config ledger disk cloud ambient worker verdict mapping patience file timestamp id]
 //! daemon      the one loop: hints, due bundles, ended steps, reload, stop   [delivery survey desk meter ledger disk signals ambient worker agenda verdict mapping file timestamp]
-//! delivery    one step of one bundle: look, decide, write down, do, learn, write down   [deed desk ledger disk ambient worker agenda plan verdict mapping file timestamp]
-//! survey      what is there: the scan joined with the ledger; hands out keys   [ledger disk plan mapping file]
-//! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud ambient worker plan verdict file id]
+//! delivery    one step of one bundle: look, decide, write down, do, learn, write down   [deed desk assembly ledger disk ambient worker agenda plan bundle references verdict mapping file timestamp]
+//! survey      what is there: the scan joined with the ledger; hands out keys   [assembly ledger disk plan bundle references mapping file]
+//! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud worker plan verdict file id]
 //! desk        everything that a step works with   [shelf board pace meter config ledger disk cloud mapping patience file timestamp]
+//! assembly    which files travel with a model, found out on disk   [disk bundle references file]
 //! shelf       the remote folder of a directory: found or made once, kept   [ledger cloud ambient worker plan verdict mapping patience file timestamp id]
 //! board       a folder's upload tasks: one listing answers all bundles that wait for one   [cloud ambient timestamp id]
 //! pace        how fast bytes may leave: one budget that all uploads share   []
@@ -33,6 +34,8 @@
 //! -- rules: decide it; pure
 //! agenda      which bundle is due, which is out, what waits for whom; the one layer that retries   [verdict file timestamp]
 //! plan        decide, before, after: the whole protocol of one bundle   [verdict mapping patience file timestamp id]
+//! bundle      which files travel with a lead, and what is missing of them   [references file]
+//! references  which other files a content names, and where they lie   [file]
 //! -- words: what we talk about; no I/O, no waiting
 //! verdict     how a step ended, and who has to act   [file]
 //! mapping     one root and one folder: what it admits, how it treats what changes   [file id]
@@ -50,6 +53,7 @@ pub mod delivery;
 pub mod survey;
 pub mod deed;
 pub mod desk;
+pub mod assembly;
 pub mod shelf;
 pub mod board;
 pub mod pace;
@@ -64,6 +68,8 @@ pub mod ambient;
 pub mod worker;
 pub mod agenda;
 pub mod plan;
+pub mod bundle;
+pub mod references;
 pub mod verdict;
 pub mod mapping;
 pub mod patience;

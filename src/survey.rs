@@ -5,15 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::disk::{self, Complete, Directory, Root, Visit};
-use crate::file::sighting::{RootIdentity, RootProof};
-use crate::file::{Key, RelPath, State};
+use crate::assembly::Assembly;
+use crate::disk::{self, Complete, Directory, Kind, Root, Visit};
+use crate::file::sighting::{RootIdentity, RootProof, Seen};
+use crate::file::{Fingerprint, Key, RelPath, State};
 use crate::ledger::{self, Digest, Known, Ledger};
 use crate::mapping::Mapping;
 use crate::mapping::filter::IgnoredKind;
+use crate::mapping::format::is_dependent;
 use crate::plan::is_same_file;
 
 /// A bundle that needs a look.
@@ -99,14 +102,32 @@ pub fn survey(
             found: before,
         });
     }
-    let join = Join { ledger, mapping, visitor, failed: Mutex::new(None), at_rest: Mutex::new(Vec::new()) };
-    let directory = |directory: Directory| join.take(&directory);
-    let visit = Visit { enter: visitor.enter, directory: &directory };
-    let report = disk::scan(root, mapping, from, THREADS, cancel, visit)?;
-    join.flush()?;
-    if let Some(error) = join.failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-        return Err(error.into());
-    }
+    let mut stage = Stage::Leads;
+    let report = loop {
+        let join = Join {
+            ledger,
+            mapping,
+            root,
+            visitor,
+            stage,
+            saw_dependents: AtomicBool::new(false),
+            failed: Mutex::new(None),
+            at_rest: Mutex::new(Vec::new()),
+        };
+        let directory = |directory: Directory| join.take(&directory);
+        let visit = Visit { enter: visitor.enter, directory: &directory };
+        let report = disk::scan(root, mapping, from, THREADS, cancel, visit)?;
+        join.flush()?;
+        if let Some(error) = join.failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            return Err(error.into());
+        }
+        // Images are handed out only when it is known which models carry them. Walking once more costs less than keeping
+        // them all in mind.
+        if stage == Stage::Dependents || !join.saw_dependents.into_inner() {
+            break report;
+        }
+        stage = Stage::Dependents;
+    };
     if pinned.is_none() && RootProof::attest(None, &report.before, &report.after).is_some() {
         ledger.put_root(&mapping.name, &report.before)?;
     }
@@ -118,10 +139,22 @@ pub fn survey(
     })
 }
 
+/// What a walk is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Models and what else leads a bundle, whoever carries it; and all that is away.
+    Leads,
+    /// What may be a mere member.
+    Dependents,
+}
+
 struct Join<'a> {
     ledger: &'a Ledger,
     mapping: &'a Mapping,
+    root: &'a Root,
     visitor: Visitor<'a>,
+    stage: Stage,
+    saw_dependents: AtomicBool,
     failed: Mutex<Option<ledger::Error>>,
     at_rest: Mutex<Vec<(RelPath, Digest)>>,
 }
@@ -136,26 +169,34 @@ impl Join<'_> {
 
     fn try_take(&self, directory: &Directory) -> Result<(), ledger::Error> {
         let name = &self.mapping.name;
-        let digest = digest(directory);
+        // What is not ours to send may still travel with a model: its stat belongs to the picture.
+        let members = self.members(directory)?;
+        let digest = digest(directory, &members);
         if self.ledger.digest(name, &directory.path)? == Some(digest) {
             return Ok(());
         }
         let listing = self.ledger.listing(name, &directory.path)?;
         let mut is_at_rest = true;
+        for (member, row, fingerprint) in &members {
+            let rests = match (row, fingerprint) {
+                (Some(row), Some(fingerprint)) => is_same_file(row, fingerprint),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if !rests {
+                is_at_rest = false;
+                self.member_moved(directory, member, fingerprint.as_ref());
+            }
+        }
         let mut known = listing.files.iter().peekable();
         for (file, fingerprint) in &directory.files {
             while let Some(gone) = known.next_if(|known| known.name < *file) {
                 is_at_rest &= self.missed(directory, gone);
             }
             let row = known.next_if(|known| known.name == *file);
-            let rests = row.is_some_and(|row| {
-                row.seen.is_some_and(|seen| is_same_file(&seen, fingerprint)) && stays(row.state)
-            });
-            if !rests {
+            if !self.rests(directory, file, fingerprint, row)? {
                 is_at_rest = false;
-                if let Ok(path) = directory.path.join(file) {
-                    (self.visitor.found)(Found::There(self.mapping.key(path), fingerprint.size));
-                }
+                self.bring_up(directory, file, fingerprint)?;
             }
         }
         for gone in known {
@@ -172,10 +213,88 @@ impl Join<'_> {
         Ok(())
     }
 
+    /// Whether a file is what the ledger knows, as a lead or as a member of others, and nothing is open about it.
+    fn rests(
+        &self,
+        directory: &Directory,
+        file: &[u8],
+        fingerprint: &Fingerprint,
+        row: Option<&Known>,
+    ) -> Result<bool, ledger::Error> {
+        if let Some(row) = row {
+            let is_same = row.seen.is_some_and(|seen| is_same_file(&seen, fingerprint));
+            return Ok(is_same && stays(row.state));
+        }
+        let Ok(path) = directory.path.join(file) else { return Ok(true) };
+        if !is_dependent(&path) {
+            return Ok(false);
+        }
+        let seen = self.ledger.seen(&self.mapping.key(path))?;
+        Ok(seen.is_some_and(|seen| is_same_file(&seen, fingerprint)))
+    }
+
+    /// Hands a file out in the walk that is for it; of a model it is first written down what it refers to.
+    fn bring_up(
+        &self,
+        directory: &Directory,
+        file: &[u8],
+        fingerprint: &Fingerprint,
+    ) -> Result<(), ledger::Error> {
+        let Ok(path) = directory.path.join(file) else { return Ok(()) };
+        let key = self.mapping.key(path);
+        match (self.stage, is_dependent(&key.path)) {
+            (Stage::Leads, true) => self.saw_dependents.store(true, Ordering::Relaxed),
+            (Stage::Dependents, false) => {}
+            (Stage::Leads, false) => {
+                if Assembly::may_refer(&key.path)
+                    && let Ok(bundle) = Assembly::new(self.root.clone()).bundle(&key.path)
+                {
+                    self.ledger.put_references(&key, &bundle.watched())?;
+                }
+                (self.visitor.found)(Found::There(key, fingerprint.size));
+            }
+            (Stage::Dependents, true) => (self.visitor.found)(Found::There(key, fingerprint.size)),
+        }
+        Ok(())
+    }
+
+    /// Files of this directory that are not admitted by themselves and that some model refers to, with row and stat.
+    fn members(
+        &self,
+        directory: &Directory,
+    ) -> Result<Vec<(Vec<u8>, Option<Seen>, Option<Fingerprint>)>, ledger::Error> {
+        if directory.ignored.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut members = Vec::new();
+        for (name, row) in self.ledger.members_in(&self.mapping.name, &directory.path)? {
+            let is_listed = directory.files.binary_search_by(|(file, _)| file.cmp(&name)).is_ok();
+            let Ok(path) = directory.path.join(&name) else { continue };
+            if !is_listed {
+                let stat = disk::stat(self.root, &path).ok().filter(|stat| stat.kind == Kind::File);
+                members.push((name, row, stat.map(|stat| stat.fingerprint)));
+            }
+        }
+        Ok(members)
+    }
+
+    fn member_moved(&self, directory: &Directory, name: &[u8], fingerprint: Option<&Fingerprint>) {
+        let Ok(path) = directory.path.join(name) else { return };
+        let key = self.mapping.key(path);
+        let found = match fingerprint {
+            Some(fingerprint) => Found::There(key, fingerprint.size),
+            None if directory.complete == Complete::Yes => Found::Away(key),
+            None => return,
+        };
+        if self.stage == Stage::Leads {
+            (self.visitor.found)(found);
+        }
+    }
+
     /// A known file was not listed. Whether that means anything is for a closer look to say. Returns whether all is well.
     fn missed(&self, directory: &Directory, known: &Known) -> bool {
-        if is_told_gone(known.state) {
-            return true;
+        if is_told_gone(known.state) || self.stage == Stage::Dependents {
+            return is_told_gone(known.state);
         }
         if directory.complete == Complete::Yes
             && let Ok(path) = directory.path.join(&known.name)
@@ -199,6 +318,9 @@ impl Join<'_> {
             for key in &page {
                 if !is_told_gone(self.ledger.entry(key)?.state()) {
                     all_told = false;
+                    if self.stage == Stage::Dependents {
+                        continue;
+                    }
                     (self.visitor.found)(Found::Away(key.clone()));
                 }
             }
@@ -250,9 +372,11 @@ fn is_told_gone(state: State) -> bool {
 }
 
 /// What a directory's listing looks like.
-fn digest(directory: &Directory) -> Digest {
+fn digest(directory: &Directory, members: &[(Vec<u8>, Option<Seen>, Option<Fingerprint>)]) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    for (name, fingerprint) in &directory.files {
+    let members = members.iter().filter_map(|(name, _, fingerprint)| Some((name, fingerprint.as_ref()?)));
+    let files = directory.files.iter().map(|(name, fingerprint)| (name, fingerprint));
+    for (name, fingerprint) in files.chain(members) {
         hasher.update(&(name.len() as u64).to_le_bytes());
         hasher.update(name);
         hasher.update(&fingerprint.size.to_le_bytes());

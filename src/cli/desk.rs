@@ -102,7 +102,8 @@ pub(super) fn mute_client(config: &Config) -> Result<Client, Failure> {
     client_with(config, Source::File(config.state_dir.join("no-token-is-needed-for-this")))
 }
 
-fn client_with(config: &Config, source: Source) -> Result<Client, Failure> {
+/// A client with a token source of its own.
+pub(super) fn client_with(config: &Config, source: Source) -> Result<Client, Failure> {
     let tokens = Tokens::new(source, config.patience.clone());
     let ca_file_pem = config.server.ca_file.as_deref().map(certificates).transpose()?;
     let options = cloud::Options {

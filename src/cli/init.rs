@@ -1,6 +1,6 @@
 //! `versync init`: a first configuration, asked for on a terminal, made from flags elsewhere. It never sees a secret.
 
-mod draft;
+pub(super) mod draft;
 
 use std::fs::DirBuilder;
 use std::io::{BufRead, IsTerminal as _, Write as _};
@@ -90,7 +90,8 @@ fn target(global: &Global, arguments: &Arguments, environment: &Environment) -> 
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+/// A path from the command line, from the root on.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         let path = shown(&path.to_string_lossy());
         Failure::new(Exit::Unclassified, format!("failed to find {path}: {error}"))
@@ -110,6 +111,7 @@ fn draft(arguments: &Arguments, target: &Path) -> Result<Draft, Failure> {
         url: arguments.url.clone(),
         token_file,
         token_file_given: arguments.token_file.is_some(),
+        key: None,
     })
 }
 
@@ -151,7 +153,7 @@ fn there_already(target: &Path) -> Failure {
 }
 
 /// Whole or not at all: written beside its place, then put there. Readable by its owner alone.
-fn write(target: &Path, text: &str, force: bool) -> Result<(), Failure> {
+pub(super) fn write(target: &Path, text: &str, force: bool) -> Result<(), Failure> {
     let place = shown(&target.to_string_lossy());
     let failed = |error: &std::io::Error| {
         Failure::new(Exit::Unclassified, format!("failed to write {place}: {error}"))

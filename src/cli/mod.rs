@@ -3,6 +3,7 @@
 mod approve;
 mod check;
 mod demo;
+mod deps;
 mod desk;
 mod emulator;
 mod failure;
@@ -10,11 +11,14 @@ mod files;
 mod init;
 mod logging;
 mod manual;
+mod open;
 mod paper;
 mod plan;
 mod progress;
+mod provision;
 mod render;
 mod run;
+mod sessions;
 mod status;
 mod steer;
 mod sync;
@@ -83,10 +87,18 @@ enum Command {
     Reload(steer::Reload),
     /// List files with their source file ids and assets
     Files(files::Arguments),
+    /// Show which files a model needs, and which of them are missing
+    Deps(deps::Arguments),
     /// Check everything that could stop the job, and say what to do about it
     Check(check::Arguments),
     /// Write a first configuration
     Init(init::Arguments),
+    /// Set up user, folder and access in the cloud once, with an API key
+    Provision(provision::Arguments),
+    /// Find the scene that a file became: its link, or a session on it
+    Open(open::Arguments),
+    /// List the rendering sessions on what was mirrored
+    Sessions(sessions::Arguments),
     /// Serve an emulation of the 3dverse Asset API on loopback
     Emulator(emulator::Arguments),
     /// Show the whole job in seconds, without configuration or network
@@ -126,8 +138,12 @@ fn dispatch(line: Line, paper: &Paper) -> Result<Exit, Failure> {
         Command::Resume(arguments) => steer::resume(&global, &arguments, paper),
         Command::Reload(arguments) => steer::reload(&global, &arguments, paper),
         Command::Files(arguments) => files::run(&global, &arguments, paper),
+        Command::Deps(arguments) => deps::run(&global, &arguments, paper),
         Command::Check(arguments) => check::run(&global, &arguments, paper),
         Command::Init(arguments) => init::run(&global, &arguments, paper),
+        Command::Provision(arguments) => provision::run(&global, &arguments, paper),
+        Command::Open(arguments) => open::run(&global, &arguments, paper),
+        Command::Sessions(arguments) => sessions::run(&global, &arguments, paper),
         Command::Emulator(arguments) => emulator::run(&global, &arguments, paper),
         Command::Demo(arguments) => demo::run(&global, &arguments, paper),
         Command::Completions(arguments) => manual::completions(&arguments, paper),

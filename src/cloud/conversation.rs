@@ -13,10 +13,10 @@ use super::token::Rejection;
 use super::{Client, Receipt, wire};
 use crate::id::FolderId;
 
-/// An answer and the token that was sent for it, which must not turn up in what is said about it.
+/// An answer and the credentials that must not turn up in what is said about it.
 pub(super) struct Heard {
     pub(super) answer: Answer,
-    token: Secret,
+    secrets: Vec<Secret>,
 }
 
 impl Heard {
@@ -27,7 +27,7 @@ impl Heard {
         read: impl FnOnce(Value) -> Result<T, String>,
     ) -> Result<T, Error> {
         let value = serde_json::from_slice(&self.answer.body).map_err(|error| error.to_string());
-        value.and_then(read).map_err(|why| Error::malformed(&call.doing, clean(&why, &[&self.token])))
+        value.and_then(read).map_err(|why| Error::malformed(&call.doing, clean(&why, &self.secrets)))
     }
 }
 
@@ -51,7 +51,7 @@ impl Client {
         match (outcome, handed) {
             (Ok(answer), Handed::Whole) => {
                 self.tokens.accepted(&token);
-                let heard = Heard { answer, token };
+                let heard = Heard { answer, secrets: self.exchange.remember(credential) };
                 let task = heard.read(&call, |value| wire::receipt(&value)).map_err(UploadError::Unknown)?;
                 Ok(Receipt { task })
             }
@@ -94,14 +94,14 @@ impl Client {
         match self.exchange.control(call, Credential::UserToken(&token)).await {
             Ok(answer) => {
                 self.tokens.accepted(&token);
-                Ok(Heard { answer, token })
+                Ok(Heard { answer, secrets: self.exchange.remember(Credential::UserToken(&token)) })
             }
             Err(error) if error.status() == Some(401) => {
                 let token = self.another_token(&token, error).await?;
                 let again = self.exchange.control(call, Credential::UserToken(&token)).await;
                 let answer = again.map_err(|error| self.twice_refused(&token, error))?;
                 self.tokens.accepted(&token);
-                Ok(Heard { answer, token })
+                Ok(Heard { answer, secrets: self.exchange.remember(Credential::UserToken(&token)) })
             }
             Err(error) => Err(error),
         }

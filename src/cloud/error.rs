@@ -96,7 +96,7 @@ impl Error {
         doing: &str,
         status: u16,
         body: &[u8],
-        secrets: &[&Secret],
+        secrets: &[Secret],
         wait: Option<Duration>,
     ) -> Self {
         let (code, text) = match serde_json::from_slice::<serde_json::Value>(body) {
@@ -115,7 +115,7 @@ impl Error {
     }
 
     /// From a failure of the HTTP stack: with the host that it concerns, without the URL that its own display would tell.
-    pub(super) fn transport(doing: &str, error: reqwest::Error, secrets: &[&Secret]) -> Self {
+    pub(super) fn transport(doing: &str, error: reqwest::Error, secrets: &[Secret]) -> Self {
         let host =
             error.url().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
         let error = error.without_url();
@@ -235,7 +235,7 @@ impl UploadError {
 }
 
 /// A text from outside as it may be shown: without credentials, escaped, and not endless.
-pub(super) fn clean(text: &str, secrets: &[&Secret]) -> String {
+pub(super) fn clean(text: &str, secrets: &[Secret]) -> String {
     // Blacked out before it is cut, so that the cut cannot leave half a secret.
     let mut kept: String = redacted(text, secrets).chars().take(LONGEST_MESSAGE + 1).collect();
     if kept.chars().count() > LONGEST_MESSAGE {
@@ -314,7 +314,7 @@ mod tests {
     fn a_message_of_the_server_is_cut_escaped_and_without_our_token() {
         let secret = Secret::new("fake-token").unwrap();
         let body = format!(r#"{{"errorCode":7,"message":"\u001b[31mfake-token {}"}}"#, "x".repeat(600));
-        let error = Error::refused("try", 400, body.as_bytes(), &[&secret], None);
+        let error = Error::refused("try", 400, body.as_bytes(), std::slice::from_ref(&secret), None);
         let text = error.to_string();
         assert!(
             text.starts_with(

@@ -4,6 +4,7 @@
 //! to the end of memory. Knows no route and no JSON shape.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -25,6 +26,8 @@ const USER_TOKEN: HeaderName = HeaderName::from_static("user_token");
 const API_KEY: HeaderName = HeaderName::from_static("api_key");
 /// How much of an answer that is no success is read.
 const ERROR_CAP: usize = 64 * 1024;
+/// How many credentials are looked for in what a server says.
+const REMEMBERED: usize = 16;
 /// How many redirects a download may take.
 const MOST_HOPS: usize = 5;
 /// Shorter than servers keep idle connections, so that a request seldom meets one that was just closed.
@@ -33,9 +36,14 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 /// The way to one origin.
 #[derive(Clone)]
 pub(super) struct Exchange {
+    /// For https, through a proxy where there is one.
     http: reqwest::Client,
+    /// For plain http to this very machine: what it carries is readable, so no proxy ever sees it.
+    local: reqwest::Client,
     base: Url,
     patience: Patience,
+    /// What was sent lately, the newest last: a server may repeat any of it, not only what came with the request at hand.
+    sent: Arc<Mutex<Vec<Secret>>>,
 }
 
 impl fmt::Debug for Exchange {
@@ -58,10 +66,10 @@ pub(super) enum Credential<'a> {
 }
 
 impl<'a> Credential<'a> {
-    fn secrets(self) -> Vec<&'a Secret> {
+    const fn secret(self) -> Option<&'a Secret> {
         match self {
-            Self::UserToken(secret) | Self::ApiKey(secret) | Self::Bearer(secret) => vec![secret],
-            Self::None => Vec::new(),
+            Self::UserToken(secret) | Self::ApiKey(secret) | Self::Bearer(secret) => Some(secret),
+            Self::None => None,
         }
     }
 }
@@ -100,20 +108,23 @@ impl Exchange {
         }
         let patience = options.patience.clone();
         let secure = |url: &Url| url.scheme() == "https";
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("versync/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .https_only(secure(&options.url) && also.is_none_or(secure))
-            .connect_timeout(patience.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_keepalive(Duration::from_secs(30));
-        #[cfg(target_os = "linux")]
-        {
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("versync/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .connect_timeout(patience.connect_timeout)
+                .pool_idle_timeout(POOL_IDLE)
+                .tcp_keepalive(Duration::from_secs(30));
+            #[cfg(target_os = "linux")]
             // Catches a peer that vanished while the kernel still buffers for it.
-            builder = builder.tcp_user_timeout(patience.stall_timeout);
-        }
+            let builder = builder.tcp_user_timeout(patience.stall_timeout);
+            builder
+        };
+        let local = builder().no_proxy().tls_certs_only([]).build();
+        let local = local.map_err(|error| Error::setting(doing, error.to_string()))?;
+        let mut builder = builder().https_only(true);
         if options.proxy == Proxy::None {
             builder = builder.no_proxy();
         }
@@ -132,7 +143,21 @@ impl Exchange {
             // Most often a machine without a trust store.
             Error::setting(doing, format!("{error}; are the system's CA certificates installed?"))
         })?;
-        Ok(Self { http, base: options.url.clone(), patience })
+        Ok(Self { http, local, base: options.url.clone(), patience, sent: Arc::default() })
+    }
+
+    /// What must not turn up in what is said of an answer: the credential of this request, and those before it.
+    pub(super) fn remember(&self, credential: Credential<'_>) -> Vec<Secret> {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(secret) = credential.secret()
+            && !sent.contains(secret)
+        {
+            if sent.len() == REMEMBERED {
+                sent.remove(0);
+            }
+            sent.push(secret.clone());
+        }
+        sent.clone()
     }
 
     /// The address of a route: the base and these segments, each escaped.
@@ -151,7 +176,7 @@ impl Exchange {
         if let Some(json) = &call.json {
             request = request.json(json);
         }
-        let secrets = credential.secrets();
+        let secrets = self.remember(credential);
         let limit = self.patience.request_timeout;
         let travel = async {
             let response = request.send().await.map_err(|error| Error::transport(doing, error, &secrets))?;
@@ -171,7 +196,7 @@ impl Exchange {
         field: &str,
     ) -> (Result<Answer, Error>, Handed) {
         let doing = &call.doing;
-        let secrets = credential.secrets();
+        let secrets = self.remember(credential);
         let request = self.request(call.method.clone(), call.url.clone(), credential, doing);
         let packed = packed(parcel, field).map_err(|error| Error::transport(doing, error, &[]));
         let (request, (form, progress)) = match (request, packed) {
@@ -202,7 +227,7 @@ impl Exchange {
         credential: Credential<'_>,
     ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
         let doing = &call.doing;
-        let secrets = credential.secrets();
+        let secrets = self.remember(credential);
         let limit = self.patience.request_timeout;
         let mut url = call.url.clone();
         let mut carried = credential;
@@ -265,7 +290,8 @@ impl Exchange {
             (Credential::Bearer(secret), true | false) => Some((AUTHORIZATION, secret.bearer())),
             (Credential::None, true | false) => None,
         };
-        let mut request = self.http.request(method, url);
+        let way = if url.scheme() == "https" { &self.http } else { &self.local };
+        let mut request = way.request(method, url);
         if let Some((name, value)) = header {
             request = request.header(name, value.map_err(|error| Error::setting(doing, error.to_string()))?);
         }
@@ -282,7 +308,7 @@ fn faulty(progress: &Progress, error: Error, doing: &str) -> Error {
 }
 
 /// Reads an answer: a 2xx up to `cap` bytes, anything else as an error.
-async fn read(mut response: Response, doing: &str, cap: usize, secrets: &[&Secret]) -> Result<Answer, Error> {
+async fn read(mut response: Response, doing: &str, cap: usize, secrets: &[Secret]) -> Result<Answer, Error> {
     let status = response.status();
     if status.is_redirection() {
         let host = location(&response, response.url()).and_then(|url| url.host_str().map(str::to_owned));

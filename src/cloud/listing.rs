@@ -18,7 +18,8 @@ pub struct Listing<T> {
 /// Whether a listing is the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Complete {
-    /// The server counted as many as were read, on every page.
+    /// The server counted as many as were read, on every page. Inferred: it counts all pages and not the one that it hands out, and
+    /// does so with every success. If it counted the page, a long list would end after the first one and be called complete.
     Yes,
     /// Not known, with the reason.
     No(String),

@@ -2,6 +2,9 @@
 //!
 //! It deals in bytes and ids, never in paths, and plans nothing: what an answer means for a file is decided elsewhere. Only
 //! here are credentials put on requests, exactly one on each, and only for the configured origin.
+//!
+//! What no document says and we rely on all the same is marked `Inferred:` in the one place that relies on it;
+//! `docs/asset-api.md` says what holds each of them.
 
 mod conversation;
 mod error;
@@ -10,6 +13,7 @@ mod listing;
 mod parcel;
 mod remote;
 mod secret;
+mod sessions;
 mod setup;
 mod source;
 mod token;
@@ -37,8 +41,9 @@ pub use self::listing::{Complete, Listing};
 pub use self::parcel::{Body, Parcel, ParcelPart};
 pub use self::remote::{ConversionTask, Folder, Pipeline, Scope, SourceFile, TaskStatus, UploadTask, User};
 pub use self::secret::{NoSecret, Secret};
+pub use self::sessions::{Participant, Session};
 pub use self::setup::Setup;
-pub use self::source::Source;
+pub use self::source::{Source, key_from};
 pub use self::token::{TokenLife, Tokens};
 
 /// Where the cloud is and how it is spoken to.
@@ -153,6 +158,7 @@ impl Client {
     }
 
     /// Makes a folder in `parent`. Not safe to repeat blindly: the API may make another. Source: `POST /folders/{id}/folders`.
+    /// Inferred: who makes a folder may upload to it, be it by a grant of its own or by that of the folder around it.
     ///
     /// # Errors
     /// Whatever kept it from being made, or from being known: without a readable answer it may exist.
@@ -193,6 +199,7 @@ impl Client {
     }
 
     /// The source files of a folder. Source: `GET /folders/{id}/source-files` with the header `x-source-files-count`.
+    /// Inferred: those right in it and none below, as the route has no word for depth.
     ///
     /// # Errors
     /// Whatever kept a page from being read.
@@ -226,7 +233,7 @@ impl Client {
             .await
     }
 
-    /// Renames a source file; its original name stays. Source: `PATCH /source-files/{id}/details`.
+    /// Renames a source file. Source: `PATCH /source-files/{id}/details`. Inferred: its original name stays.
     ///
     /// # Errors
     /// Whatever kept it from being renamed.
@@ -248,6 +255,7 @@ impl Client {
     }
 
     /// Deletes source files for ever; safe to repeat. Source: `DELETE /source-files`, which takes a body.
+    /// Inferred: with their assets it is refused while anything else uses one of them.
     ///
     /// # Errors
     /// Whatever kept them from being deleted.
@@ -263,6 +271,7 @@ impl Client {
     }
 
     /// What conversion made of a source file. Source: `GET /source-files/{id}/assets`, which is not paged.
+    /// Inferred: all of it, where a conversion task names the main asset only.
     ///
     /// # Errors
     /// Whatever kept them from being read.

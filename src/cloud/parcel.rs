@@ -20,7 +20,8 @@ use crate::patience::Patience;
 /// A stream of a part's bytes.
 pub type Body = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + 'static>>;
 
-/// The files of one upload request, in the order in which they go over the wire.
+/// The files of one upload request, in the order in which they go over the wire. Inferred: files that need each other travel in one
+/// request, as nothing links those of two.
 #[derive(Debug)]
 pub struct Parcel {
     /// The members first, the lead last: when it is there, everything is.

@@ -48,14 +48,14 @@ pub struct UploadTask {
     pub status: TaskStatus,
     /// How far it is, on an undocumented scale: only good for seeing whether it moves.
     pub progress: Option<f64>,
-    /// What its files are being made into; may be empty at first, and need not name every file.
+    /// What its files are being made into. Inferred: may be empty at first, and names no companions of a model.
     pub conversions: Vec<ConversionTask>,
 }
 
 /// One file's conversion: the only link from an upload to the ids of its files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConversionTask {
-    /// The main asset it makes.
+    /// The asset it makes. Inferred: the main one, such as the scene of a model.
     pub asset: Option<AssetId>,
     /// The source file it makes it from.
     pub source_file: Option<SourceFileId>,
@@ -106,7 +106,7 @@ impl TaskStatus {
         }
     }
 
-    /// Whether it will not change any more.
+    /// Whether it will not change any more. Inferred from the words: no document says which of them are the last.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         match self {
@@ -162,7 +162,8 @@ impl Pipeline {
     }
 }
 
-/// What a token or a grant allows; each level includes the ones before it.
+/// What a token or a grant allows; each level includes the ones before it. Inferred: a token may do what both its scope and the
+/// user's grant on the folder allow, and which level each route needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// Look.

@@ -80,7 +80,7 @@ pub struct NoSecret(&'static str);
 
 /// `text` with every occurrence of one of `secrets` blacked out.
 #[must_use]
-pub(super) fn redacted(text: &str, secrets: &[&Secret]) -> String {
+pub(super) fn redacted(text: &str, secrets: &[Secret]) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.0.expose_secret(), "[redacted]"))
 }
 
@@ -107,9 +107,6 @@ mod tests {
     #[test]
     fn an_echoed_secret_is_blacked_out_wherever_it_stands() {
         let (a, b) = (Secret::new("aaaa-fake").unwrap(), Secret::new("bbbb-fake").unwrap());
-        assert_eq!(
-            redacted("x aaaa-fake,bbbb-fakeaaaa-fake", &[&a, &b]),
-            "x [redacted],[redacted][redacted]"
-        );
+        assert_eq!(redacted("x aaaa-fake,bbbb-fakeaaaa-fake", &[a, b]), "x [redacted],[redacted][redacted]");
     }
 }

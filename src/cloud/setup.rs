@@ -1,4 +1,5 @@
 //! The few routes that set up an environment for versync: users, roots, grants. They take an API key, and nothing else does.
+//! Inferred: a key may use all of them; the documents say it of the routes for users.
 //!
 //! Knows no user token. Nothing here deletes.
 
@@ -56,6 +57,17 @@ impl Setup {
         }
     }
 
+    /// One user. Source: `GET /users/{id}`.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read; 404 as the server's word ([`Error::status`]).
+    pub async fn user(&self, user: UserId) -> Result<User, Error> {
+        let call = self.call(format!("read user {user}"), Method::GET, &["users", &user.to_string()], None);
+        let answer = self.ask(&call).await?;
+        let found = wire::user(self.read(&call, &answer)?).map_err(|why| self.unread(&call, &why))?;
+        if found.id == user { Ok(found) } else { Err(self.unread(&call, "it is about another user")) }
+    }
+
     /// Registers a user. Not safe to repeat blindly: look for it first. Source: `POST /users`.
     ///
     /// # Errors
@@ -88,6 +100,32 @@ impl Setup {
                 Next::End => return Ok(pages.into_items()),
             }
         }
+    }
+
+    /// One folder, wherever it lies. Source: `GET /folders/{id}`.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read; 404 as the server's word ([`Error::status`]).
+    pub async fn folder(&self, folder: FolderId) -> Result<Folder, Error> {
+        let path = ["folders", &folder.to_string()];
+        let call = self.call(format!("read folder {folder}"), Method::GET, &path, None);
+        let answer = self.ask(&call).await?;
+        let folders = wire::folders(self.read(&call, &answer)?).map_err(|why| self.unread(&call, &why))?;
+        let found = folders.into_iter().find(|told| told.id == folder);
+        found.ok_or_else(|| self.unread(&call, "it is about another folder"))
+    }
+
+    /// What a user was granted on a folder itself, if anything; not what comes from a group or a folder above.
+    /// Source: `GET /folders/{id}/access`.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    pub async fn access(&self, folder: FolderId, user: UserId) -> Result<Option<Scope>, Error> {
+        let path = ["folders", &folder.to_string(), "access"];
+        let doing = format!("read who may enter folder {folder}");
+        let call = self.call(doing, Method::GET, &path, None);
+        let answer = self.ask(&call).await?;
+        wire::access_of(self.read(&call, &answer)?, user).map_err(|why| self.unread(&call, &why))
     }
 
     /// Makes a folder that lies in no other. Not safe to repeat blindly. Source: `POST /folders`.
@@ -123,7 +161,8 @@ impl Setup {
         scope: Scope,
         ttl: Option<Duration>,
     ) -> Result<Secret, Error> {
-        source::mint(&self.exchange, &self.key, user, scope, ttl).await.map(|minted| minted.token)
+        let minted = source::mint(&self.exchange, &self.key, user, scope, ttl).await;
+        minted.map(|minted| minted.token).map_err(Error::for_good)
     }
 
     fn call(&self, doing: String, method: Method, path: &[&str], json: Option<Value>) -> Call {
@@ -141,7 +180,7 @@ impl Setup {
     }
 
     fn unread(&self, call: &Call, why: &str) -> Error {
-        Error::malformed(&call.doing, clean(why, &[&self.key]))
+        Error::malformed(&call.doing, clean(why, std::slice::from_ref(&self.key)))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each is asked when a token is wanted and remembers nothing. Knows nothing of when a token is stale.
 
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,8 +61,9 @@ pub enum Source {
     },
 }
 
-/// By what a changed file is told from the one that was read.
-pub(super) type Stamp = (SystemTime, u64);
+/// By what a changed file is told from the one that was read: when it was written, its size, and its inode, since a clock
+/// that ticks in milliseconds does not tell two logins in a row apart.
+pub(super) type Stamp = (SystemTime, u64, u64);
 
 impl Source {
     /// Whether the cloud mints its tokens, so that one may be younger than what all of the cloud knows.
@@ -103,7 +105,7 @@ impl Source {
         match self {
             Self::File(path) => {
                 let meta = tokio::fs::metadata(path).await.ok()?;
-                Some((meta.modified().ok()?, meta.len()))
+                Some((meta.modified().ok()?, meta.len(), meta.ino()))
             }
             Self::Command { .. } | Self::Endpoint { .. } | Self::Fixed(_) | Self::ApiKey { .. } => None,
         }
@@ -123,16 +125,15 @@ impl Source {
             }
             Self::Fixed(secret) => Ok(Minted { token: secret.clone(), life: None }),
             Self::ApiKey { key_file, user_id, scope, ttl } => {
-                let (key, _) = read_secret_file(key_file.clone()).await?;
-                let key = Secret::new(&key)
-                    .map_err(|why| Error::login(format!("{} holds no key: {why}", place(key_file))))?;
-                mint(way()?, &key, *user_id, *scope, Some(*ttl)).await
+                let key = key_from(key_file).await?;
+                mint(way()?, &key, *user_id, *scope, Some(*ttl)).await.map_err(refused_login)
             }
         }
     }
 }
 
 /// `POST /users/{id}/tokens`. The grammar of `ttl` is not documented; if ours is refused the server's default is taken.
+/// Inferred: a user token cannot mint another, so it takes a key.
 pub(super) async fn mint(
     exchange: &Exchange,
     key: &Secret,
@@ -153,9 +154,18 @@ pub(super) async fn mint(
         call.json = Some(serde_json::json!({ "scope": scope.word() }));
         answer = exchange.control(&call, Credential::ApiKey(key)).await;
     }
-    let answer = answer.map_err(refused_login)?;
+    let answer = answer?;
     let text = String::from_utf8_lossy(&answer.body);
     wire::minted_json(&text, ambient::now()).map_err(|why| Error::malformed(&call.doing, why))
+}
+
+/// The API key that a file holds, for [`super::Client::setup`].
+///
+/// # Errors
+/// A file that cannot be read, or that holds none. What it holds is not told.
+pub async fn key_from(path: &Path) -> Result<Secret, Error> {
+    let (text, _) = read_secret_file(path.to_owned()).await?;
+    Secret::new(&text).map_err(|why| Error::login(format!("{} holds no key: {why}", place(path))))
 }
 
 async fn endpoint(exchange: &Exchange, url: &Url, bearer: Option<&Path>) -> Result<Minted, Error> {

@@ -12,10 +12,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::remote::{ConversionTask, Folder, Pipeline, SourceFile, TaskStatus, UploadTask, User};
+use super::remote::{ConversionTask, Folder, Pipeline, Scope, SourceFile, TaskStatus, UploadTask, User};
 use super::secret::Secret;
+use super::sessions::{Participant, Session};
 use crate::file::entry::Asset;
-use crate::id::{AssetId, FolderId, SourceFileId, UploadTaskId, UserId};
+use crate::id::{AssetId, ClientId, FolderId, SessionId, SourceFileId, UploadTaskId, UserId};
 use crate::timestamp::Timestamp;
 
 /// The most that is read of an answer about one thing, in bytes.
@@ -65,7 +66,7 @@ pub(super) fn minted_json(text: &str, now: Timestamp) -> Result<Minted, String> 
     }
 }
 
-/// How long a token lives from `now`. Neither unit is documented: `expires_in` is taken for seconds since `written`,
+/// How long a token lives from `now`. Inferred, as neither unit is documented: `expires_in` is taken for seconds since `written`,
 /// `expires_on` for an epoch in seconds, or in milliseconds where it is too large for that. The earlier one in the future
 /// counts, within 30 s and 24 h: a wrong guess costs a renewal or a 401, never more.
 fn life(
@@ -254,6 +255,88 @@ pub(super) fn upload_task(value: Value) -> Result<UploadTask, String> {
 pub(super) fn user(value: Value) -> Result<User, String> {
     let raw: RawUser = serde_json::from_value(value).map_err(|error| error.to_string())?;
     Ok(User { id: UserId::from_uuid(raw.user_id), name: raw.username.unwrap_or_default() })
+}
+
+/// What a user was given on a folder by name, in an access list; none if it is not in it, or has a level that we do not know.
+pub(super) fn access_of(value: Value, user: UserId) -> Result<Option<Scope>, String> {
+    #[derive(Deserialize)]
+    struct RawGrant {
+        user_id: Uuid,
+        #[serde(default, deserialize_with = "lenient")]
+        access: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct RawAccess {
+        #[serde(default)]
+        users: Option<Vec<RawGrant>>,
+    }
+    let raw: RawAccess = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let level =
+        |word: &str| [Scope::Read, Scope::Write, Scope::Manage].into_iter().find(|it| it.word() == word);
+    let grants = raw.users.unwrap_or_default().into_iter();
+    Ok(grants.filter(|grant| grant.user_id == user.uuid()).filter_map(|grant| level(&grant.access?)).max())
+}
+
+/// One rendering session.
+pub(super) fn session(value: Value) -> Result<Session, String> {
+    #[derive(Deserialize)]
+    struct RawClient {
+        #[serde(default, deserialize_with = "lenient")]
+        client_id: Option<Uuid>,
+        #[serde(default, deserialize_with = "lenient")]
+        client_type: Option<String>,
+        #[serde(default, deserialize_with = "lenient")]
+        user_id: Option<Uuid>,
+        #[serde(default, deserialize_with = "lenient")]
+        username: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct RawSession {
+        session_id: Uuid,
+        scene_id: Uuid,
+        #[serde(default, deserialize_with = "lenient")]
+        scene_name: Option<String>,
+        #[serde(default, deserialize_with = "lenient")]
+        folder_id: Option<Uuid>,
+        #[serde(default, deserialize_with = "lenient")]
+        max_users: Option<u64>,
+        #[serde(default, deserialize_with = "lenient")]
+        creator_user_id: Option<Uuid>,
+        #[serde(default, deserialize_with = "lenient")]
+        created_at: Option<String>,
+        #[serde(default, deserialize_with = "lenient")]
+        is_transient_session: Option<bool>,
+        #[serde(default, deserialize_with = "lenient_list")]
+        clients: Vec<RawClient>,
+    }
+    let raw: RawSession = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let client = |raw: RawClient| Participant {
+        id: raw.client_id.map(ClientId::from_uuid),
+        kind: raw.client_type,
+        user: raw.user_id.map(UserId::from_uuid),
+        name: raw.username.unwrap_or_default(),
+    };
+    Ok(Session {
+        id: SessionId::from_uuid(raw.session_id),
+        scene: AssetId::from_uuid(raw.scene_id),
+        scene_name: raw.scene_name.unwrap_or_default(),
+        folder: raw.folder_id.map(FolderId::from_uuid),
+        most_users: raw.max_users,
+        creator: raw.creator_user_id.map(UserId::from_uuid),
+        created_at: moment(raw.created_at),
+        is_transient: raw.is_transient_session,
+        clients: raw.clients.into_iter().map(client).collect(),
+    })
+}
+
+/// The id of a session that was opened.
+pub(super) fn opened(value: Value) -> Result<SessionId, String> {
+    #[derive(Deserialize)]
+    struct RawOpened {
+        session_id: Uuid,
+    }
+    let raw: RawOpened = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok(SessionId::from_uuid(raw.session_id))
 }
 
 /// The task of an accepted upload, if the answer names one; the API leaves it optional.

@@ -14,7 +14,7 @@ mod server;
 mod survey;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::mapping::Mapping;
 use crate::patience::Patience;
@@ -114,6 +114,18 @@ pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Conf
     let mut findings = Findings::new(text, origin);
     let config = read(text, Above { environment, overrides: &[] }, &mut findings);
     config.ok_or_else(|| closed(findings, origin))
+}
+
+/// Whether a file that holds a secret is guarded like one: there, ours, and closed to everybody else.
+///
+/// # Errors
+/// What is the matter with it, and what to do about it.
+pub fn guarded(path: &Path, environment: &Environment) -> Result<(), (String, &'static str)> {
+    match path.metadata() {
+        Ok(meta) if meta.is_file() => place::refuse_shared(path, &meta, environment),
+        Ok(_) => Err((format!("failed to read {}: it is no file", path.display()), "name a file")),
+        Err(error) => Err((format!("failed to find {}: {error}", path.display()), "make it, and chmod 600")),
+    }
 }
 
 /// A text as the configuration has to write it: quoted, and escaped where need be.

@@ -116,6 +116,7 @@ impl Barrier {
 
     /// A step ended.
     pub(super) fn stepped(&mut self, ended: &Ended, agenda: &Agenda) {
+        self.concerns_everybody(ended, agenda);
         if !self.waiting.contains_key(&ended.key) {
             return;
         }
@@ -129,14 +130,25 @@ impl Barrier {
             self.done(&ended.key);
             return;
         }
+        if let Verdict::Failed(failure) = &ended.verdict
+            && failure.blame == Blame::Mapping
+        {
+            self.give_up(&ended.key.mapping, Trouble::Refused(failure.clone()));
+        }
+    }
+
+    /// A trouble of everybody is also the trouble of whoever waits for something, whichever bundle met it.
+    fn concerns_everybody(&mut self, ended: &Ended, agenda: &Agenda) {
         let Verdict::Failed(failure) = &ended.verdict else { return };
+        if self.waiting.is_empty() {
+            return;
+        }
         match failure.blame {
             Blame::User => self.why = Some(Why::NeedsLogin(failure.clone())),
             Blame::Cloud if agenda.failures() >= PATIENCE => {
                 self.why = Some(Why::CloudTrouble(failure.clone()));
             }
-            Blame::Mapping => self.give_up(&ended.key.mapping, Trouble::Refused(failure.clone())),
-            Blame::File | Blame::Cloud | Blame::Us => {}
+            Blame::Mapping | Blame::File | Blame::Cloud | Blame::Us => {}
         }
     }
 

@@ -8,6 +8,7 @@ use crate::agenda::Voucher;
 use crate::ambient;
 use crate::disk::{Hint, IGNORE_FILE, Signal as DiskSignal};
 use crate::file::RelPath;
+use crate::mapping::filter::IgnoredKind;
 use crate::mapping::{Admission, UNVOUCHED};
 use crate::survey::Found;
 
@@ -61,9 +62,12 @@ impl Daemon {
                 round.want(Job::survey(path.parent()));
             }
             Hint::Path { path, signal, .. } => {
-                if post.mapping.filter.admits_file(&path) != Admission::Admitted {
+                if !may_travel(&post.mapping.filter.admits_file(&path)) {
+                    return;
+                }
+                if path.extension().is_none() {
                     // A directory that may be entered again is told like this, and what is in it was never seen.
-                    if path.extension().is_none() && signal == DiskSignal::Touched {
+                    if signal == DiskSignal::Touched {
                         round.want(Job::survey(path));
                     }
                     return;
@@ -88,6 +92,16 @@ impl Daemon {
     pub(super) fn want_everything(&mut self) {
         for round in self.rounds.values_mut() {
             round.want(Job::survey(RelPath::root()));
+        }
+    }
+}
+
+/// Whether a file may be sent at all, if only with a model that refers to it.
+fn may_travel(admission: &Admission) -> bool {
+    match admission {
+        Admission::Admitted => true,
+        Admission::Ignored(ignored) => {
+            matches!(ignored.kind, IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion)
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What the disk shows of one bundle now: stat first, and read only what a stat cannot vouch for.
 
+mod members;
+
 use std::time::Duration;
 
 use crate::agenda::{Errand, Voucher};
 use crate::ambient;
+use crate::assembly::Assembly;
 use crate::desk::{Desk, Post};
 use crate::disk::{self, Kind, Look};
 use crate::file::content::Content;
@@ -55,7 +58,19 @@ pub(super) fn look(
     if let Some(unrest) = unrest(desk, post, errand, &stat.fingerprint) {
         return Ok(unrest);
     }
-    Ok(bytes(desk, post, entry, path, name, &stat.fingerprint))
+    let lead = match bytes(desk, post, entry.seen, path, &stat.fingerprint) {
+        Ok(seen) => seen,
+        Err(sighting) => return Ok(sighting),
+    };
+    if lead.content.size == 0 {
+        return Ok(Sighting::Empty(lead));
+    }
+    let part = Part { name, path: path.clone(), content: lead.content };
+    let whole = Whole { seen: lead, parts: vec![part], members: Vec::new(), missing: Vec::new() };
+    if Assembly::may_refer(path) {
+        return members::join(desk, post, &errand.key, whole);
+    }
+    Ok(Sighting::Whole(whole))
 }
 
 /// A path that is not there is absent only if the root is proven to be the one we know, before and after the look.
@@ -105,36 +120,33 @@ fn unrest(desk: &Desk, post: &Post, errand: &Errand, stat: &Fingerprint) -> Opti
     Some(if overdue { Sighting::NeverRests(unvouched.max(wait)) } else { Sighting::Restless(wait) })
 }
 
+/// The bytes of a file: those of its row where its stat vouches for them, else they are read. Where they cannot be had, what
+/// is seen instead.
 fn bytes(
     desk: &Desk,
     post: &Post,
-    entry: &Entry,
+    row: Option<Seen>,
     path: &RelPath,
-    name: PartName,
     stat: &Fingerprint,
-) -> Sighting {
-    let whole = |seen: Seen| {
-        let part = Part { name: name.clone(), path: path.clone(), content: seen.content };
-        Sighting::Whole(Whole { seen, parts: vec![part] })
-    };
+) -> Result<Seen, Sighting> {
     if stat.size == 0 {
         let content = Content { hash: ContentHash(*blake3::hash(b"").as_bytes()), size: 0 };
-        return Sighting::Empty(Seen { fingerprint: *stat, content, trust: Trust::Settled });
+        return Ok(Seen { fingerprint: *stat, content, trust: Trust::Settled });
     }
-    if let Some(row) = entry.seen.filter(|row| is_same_file(row, stat)) {
-        return whole(row);
+    if let Some(row) = row.filter(|row| is_same_file(row, stat)) {
+        return Ok(row);
     }
     match disk::read(&post.root, path, ambient::now(), &desk.cancel) {
-        Ok(Look::Whole(seen)) => whole(trusted_at_last(entry, seen)),
-        Ok(Look::Changed) => Sighting::Restless(post.mapping.policy.settle),
-        Err(error) if error.is_gone() => Sighting::Restless(Duration::ZERO),
-        Err(error) => cannot(error),
+        Ok(Look::Whole(seen)) => Ok(trusted_at_last(row, seen)),
+        Ok(Look::Changed) => Err(Sighting::Restless(post.mapping.policy.settle)),
+        Err(error) if error.is_gone() => Err(Sighting::Restless(Duration::ZERO)),
+        Err(error) => Err(cannot(error)),
     }
 }
 
 /// A row that was racy and reads the same once more is trusted: a stamp from the future would make it racy for ever.
-fn trusted_at_last(entry: &Entry, seen: Seen) -> Seen {
-    let is_confirmed = entry.seen.is_some_and(|row| {
+fn trusted_at_last(row: Option<Seen>, seen: Seen) -> Seen {
+    let is_confirmed = row.is_some_and(|row| {
         row.trust == Trust::Racy && row.fingerprint == seen.fingerprint && row.content == seen.content
     });
     if is_confirmed { Seen { trust: Trust::Settled, ..seen } } else { seen }

@@ -4,6 +4,7 @@
 //! descriptor on a root stays open between two calls, so that a disk can be ejected. It knows no ledger, no cloud and
 //! no clock: a moment that is needed comes in as an argument.
 
+mod browse;
 mod hints;
 mod kernel;
 mod look;
@@ -21,6 +22,7 @@ use rustix::io::Errno;
 use crate::file::{RelPath, shown};
 use crate::verdict::Blame;
 
+pub use browse::{Listing, list, open};
 pub use hints::{Hint, Hints, Signal};
 pub use look::{Kind, Look, Stat, read, stat};
 pub use outgoing::{ByteStream, Confirmation, Outgoing, OutgoingPart, Sent, Taken, outgoing};

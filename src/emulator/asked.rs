@@ -166,14 +166,27 @@ impl Query {
     }
 }
 
-/// A JSON body of exactly the documented form.
+/// Refuses a query where there is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        Query::from_request_parts(parts, state).await?.done().map(|()| Self)
+    }
+}
+
+/// A JSON body of exactly the documented form, and no query: no route has both.
 #[derive(Debug)]
 pub(super) struct Stated<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Stated<T> {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &Arc<Site>) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Refusal> {
+        let request = queryless(request, site).await?;
         let kind =
             request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -183,18 +196,34 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Stated<T> {
         let bytes = axum::body::to_bytes(request.into_body(), JSON_MAX).await;
         let bytes = bytes.map_err(|_| Refusal::too_large("the JSON body is too long or broke off"))?;
         let body = serde_json::from_slice(&bytes);
-        Ok(Self(body.map_err(|fault| Refusal::malformed(format!("the JSON body does not fit: {fault}")))?))
+        let body =
+            body.map_err(|fault| Refusal::malformed(format!("the JSON body does not fit: {fault}")))?;
+        // For serde, null is as good as nothing.
+        if let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(&bytes)
+            && let Some((field, _)) = fields.iter().find(|(_, value)| value.is_null())
+        {
+            return Err(Refusal::malformed(format!("the JSON body does not fit: {field} is null")));
+        }
+        Ok(Self(body))
     }
 }
 
-/// Refuses a body where there is none: some servers close such connections, others take them as the next request.
+async fn queryless(request: Request, site: &Arc<Site>) -> Result<Request, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    NoQuery::from_request_parts(&mut parts, site).await?;
+    Ok(Request::from_parts(parts, body))
+}
+
+/// Refuses a body and a query where there is none: some servers close such connections, others take a body as the next
+/// request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoBody;
 
 impl FromRequest<Arc<Site>> for NoBody {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &Arc<Site>) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Refusal> {
+        let request = queryless(request, site).await?;
         let bytes = axum::body::to_bytes(request.into_body(), JSON_MAX).await;
         let bytes = bytes.map_err(|_| Refusal::too_large("this route has no body"))?;
         match bytes.as_ref() {

@@ -75,6 +75,9 @@ pub(super) async fn pass(
     } else if method == Method::HEAD {
         // axum would answer HEAD by GET; no document says that the API does.
         Exit::Answer(Box::new(Refusal::wrong_method("HEAD is not in the API").into_response()))
+    } else if percent_encoding::percent_decode_str(request.uri().path()).decode_utf8().is_err() {
+        // axum would say so as well, but not in the API's error shape.
+        Exit::Answer(Box::new(Refusal::malformed("the path is not UTF-8").into_response()))
     } else {
         let fault = site.faults.hit(method.as_str(), &route);
         let request = if is_upload(&method, &route) { on_knobs(request, &knobs, &wire) } else { request };

@@ -5,7 +5,8 @@
 //! unknown about the API is a [knob](Knobs), what can go wrong on the way is a [fault](Fault). It must not know any
 //! other module of versync.
 //!
-//! The API lies below `/app/v1`, as in the cloud. Below `/_emulator` lie the routes that steer the emulator itself.
+//! The API lies below `/app/v1`, as in the cloud. Below `/_emulator` lie the routes that steer the emulator itself, and
+//! `/openapi.json` describes the API.
 
 mod access;
 mod asked;
@@ -50,6 +51,9 @@ use self::wire::{Wire, WireListener, Wires};
 
 /// Where the API lies, as in the cloud.
 const PREFIX: &str = "/app/v1";
+/// The description of the API in OpenAPI 3.1, as `/openapi.json` tells it. Written by hand from the documentation; tests hold
+/// it against the routes, against what they answer, and against what versync sends.
+pub const DESCRIPTION: &str = include_str!("openapi.json");
 /// How long [`Emulator::stop`] waits for requests that are under way.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -215,6 +219,11 @@ impl Emulator {
     /// What it holds from the start.
     pub fn seeds(&self) -> &Seeds {
         &self.seeds
+    }
+
+    /// Every route of the API below its prefix, with the methods it takes in lower case.
+    pub fn routes() -> &'static [(&'static str, &'static [&'static str])] {
+        routes::ROUTES
     }
 
     /// The knobs as they stand.

@@ -7,7 +7,7 @@ use super::asset_type::AssetType;
 use super::clock::{Millis, date_time};
 use super::conversion::standing;
 use super::knobs::Knobs;
-use super::vault::{Asset, Client, Folder, Session, SourceFile, Task, User, Vault};
+use super::vault::{Asset, Client, Folder, Session, SourceFile, Task, User, Vault, Who};
 
 /// A moment, as far off as the server's clock is.
 pub(super) fn moment(knobs: &Knobs, at: Millis) -> String {
@@ -129,6 +129,46 @@ pub(super) fn asset(vault: &Vault, knobs: &Knobs, asset: &Asset) -> Value {
     json
 }
 
+/// What an asset is made of: the fields that every description of its type has, empty where conversion would fill them.
+/// Types that no upload makes tell their id and name only.
+pub(super) fn description(asset: &Asset) -> Value {
+    let mut own = match asset.kind {
+        AssetType::Scene => json!({ "aabb": unit_box(), "entities": [] }),
+        AssetType::Mesh => json!({ "payloadSize": 0, "submeshes": [] }),
+        AssetType::Material => json!({ "dataJson": {}, "isDoubleSided": false, "shaderRef": Uuid::nil() }),
+        AssetType::Texture | AssetType::Texture1d | AssetType::Texture3d => {
+            json!({ "format": 0, "mips": [], "payloadTotalSize": 0 })
+        }
+        AssetType::Cubemap => json!({ "faces": [] }),
+        AssetType::PointCloud => json!({ "format": 0, "payloadTotalSize": 0, "pointCount": 0 }),
+        AssetType::Sound => json!({
+            "bitDepth": 16, "channelCount": 1, "durationInMs": 0, "payloadSize": 0,
+            "sampleCount": 0, "sampleFrequencyInHz": 44_100,
+        }),
+        AssetType::VolumeMaterial => json!({ "rangeMax": 1.0, "rangeMin": 0.0 }),
+        AssetType::ActionMap
+        | AssetType::Animation
+        | AssetType::AnimationGraph
+        | AssetType::AnimationSequence
+        | AssetType::AnimationSet
+        | AssetType::CollisionGeometry
+        | AssetType::EventMap
+        | AssetType::Module
+        | AssetType::RenderGraph
+        | AssetType::Script
+        | AssetType::Shader
+        | AssetType::Skeleton => json!({}),
+    };
+    own["uuid"] = json!(asset.id);
+    own["name"] = asset.name.as_str().into();
+    own
+}
+
+/// The box of every scene: nothing is rendered, so nothing has an extent.
+pub(super) fn unit_box() -> Value {
+    json!({ "min": [-1.0, -1.0, -1.0], "max": [1.0, 1.0, 1.0] })
+}
+
 /// A session.
 pub(super) fn session(vault: &Vault, knobs: &Knobs, session: &Session) -> Value {
     let scene = vault.assets.get(session.scene);
@@ -147,12 +187,16 @@ pub(super) fn session(vault: &Vault, knobs: &Knobs, session: &Session) -> Value 
     })
 }
 
-/// A client of a session.
+/// A client of a session. A guest has an id in the place of a user's.
 pub(super) fn client(client: &Client) -> Value {
+    let (kind, id) = match client.who {
+        Who::User(id) => ("user", id),
+        Who::Guest(id) => ("guest", id),
+    };
     json!({
         "client_id": client.id,
-        "client_type": if client.user.is_some() { "user" } else { "guest" },
-        "user_id": client.user,
+        "client_type": kind,
+        "user_id": id,
         "username": client.username,
     })
 }

@@ -287,6 +287,12 @@ impl Entry {
         }
     }
 
+    /// Whether nothing of it was ever sent, and nothing is under way.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.current.is_none() && self.copies.is_empty() && self.attempt == Attempt::Idle
+    }
+
     /// Whether the lead's bytes, as last read, are those of the current version.
     #[must_use]
     pub fn lives_as_seen(&self) -> bool {

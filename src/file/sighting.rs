@@ -39,6 +39,10 @@ pub struct Whole {
     pub seen: Seen,
     /// The parts as they would travel, the lead first. (On the wire the lead goes last.)
     pub parts: Vec<Part>,
+    /// What was seen of the members.
+    pub members: Vec<(RelPath, Seen)>,
+    /// What the bundle refers to and what is not there: each with its likely cure, for a person.
+    pub missing: Vec<String>,
 }
 
 /// What was seen of one file when it was last read: the row that a later stat is compared with.

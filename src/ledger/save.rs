@@ -100,7 +100,12 @@ fn sum(row: &Row<'_>, column: usize) -> Option<Sum> {
     row.get_ref(column).ok()?.as_blob().ok()?.try_into().ok()
 }
 
-fn save_seen(db: &Connection, directory: i64, key: &Key, seen: Option<(&Seen, Sum)>) -> Result<(), Error> {
+pub(super) fn save_seen(
+    db: &Connection,
+    directory: i64,
+    key: &Key,
+    seen: Option<(&Seen, Sum)>,
+) -> Result<(), Error> {
     let name = key.path.name();
     match seen {
         Some((Seen { fingerprint: at, content, trust }, sum)) => {

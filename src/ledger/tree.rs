@@ -184,7 +184,7 @@ pub(super) fn forget_directories(db: &Connection, mapping: &MappingName, dir: &R
 }
 
 /// Bounds of the paths strictly below a directory: from the first up to the second, which is open for the root.
-fn below(dir: &RelPath) -> (Vec<u8>, Option<Vec<u8>>) {
+pub(super) fn below(dir: &RelPath) -> (Vec<u8>, Option<Vec<u8>>) {
     if dir.is_root() {
         return (Vec::new(), None);
     }

@@ -3,6 +3,8 @@
 //! Source: the list printed with the upload route of the Asset API (category and extension, lower case, no dot). That it
 //! is matched without regard to case is inferred.
 
+use crate::file::RelPath;
+
 /// What the cloud makes of files with one extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Category {
@@ -70,6 +72,20 @@ pub fn standing(extension: &str) -> Standing {
         Standing::OptIn(Category::PointCloud)
     } else {
         Standing::Unlisted
+    }
+}
+
+/// Whether a file of this name can be a mere member of a model: an image, or a format that means nothing alone. Everything
+/// else leads a bundle of its own, whoever carries it besides.
+#[must_use]
+pub fn is_dependent(path: &RelPath) -> bool {
+    let Some(extension) = path.extension() else { return true };
+    match standing(&extension) {
+        Standing::Lead(Category::Texture | Category::Cubemap) | Standing::Companion | Standing::Unlisted => {
+            true
+        }
+        Standing::Lead(Category::Model | Category::PointCloud | Category::Volume | Category::Sound)
+        | Standing::OptIn(_) => false,
     }
 }
 

@@ -83,6 +83,10 @@ pub struct Policy {
     pub symlinks: Symlinks,
     /// What is done about a remote file of the same name and size when a path is sent for the first time.
     pub adopt: Adopt,
+    /// How long after a model was touched it is waited for files that it refers to and that are not there.
+    pub bundle_wait: Duration,
+    /// What becomes of a model that is still not whole then.
+    pub on_missing: OnMissing,
 }
 
 impl Default for Policy {
@@ -95,8 +99,20 @@ impl Default for Policy {
             watch: Watch::default(),
             symlinks: Symlinks::default(),
             adopt: Adopt::default(),
+            bundle_wait: Duration::from_secs(30),
+            on_missing: OnMissing::default(),
         }
     }
+}
+
+/// What becomes of a model that refers to files which are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMissing {
+    /// It is sent with what is there, and what is missing is told.
+    #[default]
+    Warn,
+    /// It is held until it is whole.
+    Hold,
 }
 
 /// How many times `settle` a file must have stood still when no close-after-write event vouches for it.

@@ -50,10 +50,19 @@ fn rested(entry: &Entry) -> Entry {
 
 fn verified(entry: &Entry, claim: &Claim, outcome: Outcome, now: Timestamp) -> (Entry, Verdict) {
     match outcome {
-        Outcome::Verified(lead) => {
-            let version = crate::file::part::version_of(std::slice::from_ref(&lead.part));
-            let current =
-                Current { version, folder: claim.folder, task: None, since: now, lead, members: Vec::new() };
+        Outcome::Verified(parts) => {
+            let mut parts = parts.into_iter();
+            let Some(lead) = parts.next() else {
+                return (entry.clone(), Verdict::LookAgain(Duration::ZERO));
+            };
+            let current = Current {
+                version: claim.version,
+                folder: claim.folder,
+                task: None,
+                since: now,
+                lead,
+                members: parts.collect(),
+            };
             (
                 Entry { current: Some(current), attempt: Attempt::Idle, aside: None, ..entry.clone() },
                 Verdict::Done,
@@ -129,6 +138,14 @@ fn looked_up(
 ) -> (Entry, Verdict) {
     let with = |attempt| Entry { attempt, ..entry.clone() };
     let pause = (patience.ambiguous_wait / 3).min(patience.poll_max);
+    let outcome = match outcome {
+        // Not for ever: the task may be somebody else's.
+        Outcome::FoundUntold(_, why) if now.since(intent.at) < patience.ambiguous_wait.saturating_mul(10) => {
+            Outcome::Unclear(why)
+        }
+        Outcome::FoundUntold(finding, _) => Outcome::Found(finding),
+        told => told,
+    };
     match outcome {
         Outcome::Found(finding) => {
             let mut copies = entry.copies.clone();

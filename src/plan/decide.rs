@@ -6,8 +6,9 @@ use super::{Action, Claim, Claimed, Moment, Namesake, Proof, Remote};
 use crate::file::entry::{Aside, AsideState, Conversion, Doubt};
 use crate::file::part::version_of;
 use crate::file::sighting::{Seen, Trust, Whole};
-use crate::file::{Attempt, Entry, Fingerprint, Intent, PartName, Sighting, Version};
-use crate::mapping::{Adopt, Policy};
+use crate::file::{Attempt, Entry, Fingerprint, Intent, Part, RelPath, Sighting, Version};
+use crate::id::SourceFileId;
+use crate::mapping::{Adopt, OnMissing, Policy};
 
 /// What is to be done about a bundle: the open attempt comes first, then what the disk shows.
 ///
@@ -123,26 +124,28 @@ fn weigh(entry: &Entry, whole: &Whole, policy: &Policy, remote: &Remote, moment:
     if entry.aside.as_ref().is_some_and(|aside| refuses(aside, version)) {
         return Action::Rest;
     }
-    let Some(lead) = whole.parts.first() else {
+    if whole.parts.is_empty() {
         return Action::Rest;
-    };
+    }
+    if let Some(reason) = not_whole(entry, whole, policy) {
+        let since = match &entry.aside {
+            Some(aside) if aside.reason == reason => aside.since,
+            Some(_) | None => moment.now,
+        };
+        return Action::StandAside(Aside { state: AsideState::Held, reason, version: None, since }, None);
+    }
     match remote {
         Remote::Unasked => Action::Consult,
         Remote::Folder(folder, namesakes) => {
-            let candidates = adoptable(entry, policy, namesakes, &lead.name, lead.content.size);
+            let candidates = adoptable(entry, policy, namesakes, &whole.parts);
+            let claim = |proof| {
+                let parts = whole.parts.iter().cloned().zip(candidates.clone()).collect();
+                Action::Verify(Claim { folder: *folder, version, parts, proof })
+            };
+            let lead_is_there = !candidates.is_empty() && candidates.iter().all(|them| !them.is_empty());
             match policy.adopt {
-                Adopt::Verify if !candidates.is_empty() => Action::Verify(Claim {
-                    folder: *folder,
-                    lead: lead.clone(),
-                    candidates,
-                    proof: Proof::Download,
-                }),
-                Adopt::Trust if !candidates.is_empty() => Action::Verify(Claim {
-                    folder: *folder,
-                    lead: lead.clone(),
-                    candidates,
-                    proof: Proof::NameAndSize,
-                }),
+                Adopt::Verify if lead_is_there => claim(Proof::Download),
+                Adopt::Trust if lead_is_there => claim(Proof::NameAndSize),
                 Adopt::Verify | Adopt::Trust | Adopt::Never => Action::Upload(Intent {
                     id: moment.attempt,
                     at: moment.now,
@@ -156,6 +159,29 @@ fn weigh(entry: &Entry, whole: &Whole, policy: &Policy, remote: &Remote, moment:
     }
 }
 
+/// Why a bundle that misses something must not be sent: a whole version that lives is not replaced by a broken one while the
+/// model itself is the same, and some studios would rather wait.
+fn not_whole(entry: &Entry, whole: &Whole, policy: &Policy) -> Option<String> {
+    if whole.missing.is_empty() {
+        return None;
+    }
+    let missing = whole.missing.join("; ");
+    let gone = entry.current.as_ref().and_then(|current| {
+        let is_same_model = whole.parts.first().is_some_and(|lead| lead.content == current.lead.part.content);
+        let left = |path: &RelPath| whole.parts.iter().any(|part| part.path == *path);
+        let gone = current.members.iter().find(|member| !left(&member.part.path))?;
+        is_same_model.then_some(gone)
+    });
+    match (gone, policy.on_missing) {
+        (Some(gone), _) => Some(format!(
+            "member gone: {} is not there any more; the last whole version stays until it returns or the model changes",
+            gone.part.path
+        )),
+        (None, OnMissing::Hold) => Some(format!("not whole: {missing}")),
+        (None, OnMissing::Warn) => None,
+    }
+}
+
 /// Whether this very content was refused before, so that only new content, a new rule or a person changes anything.
 fn refuses(aside: &Aside, version: Version) -> bool {
     match aside.state {
@@ -166,21 +192,28 @@ fn refuses(aside: &Aside, version: Version) -> bool {
     }
 }
 
-/// Remote files that might already hold these bytes: only for a path that was never sent, and only what no row claims.
+/// Remote files that might already hold these parts, for each part: only for a path that was never sent. The lead must be
+/// nobody's; a member may be shared with other bundles.
 fn adoptable(
     entry: &Entry,
     policy: &Policy,
     namesakes: &[Namesake],
-    name: &PartName,
-    size: u64,
-) -> Vec<crate::id::SourceFileId> {
+    parts: &[Part],
+) -> Vec<Vec<SourceFileId>> {
     let is_first = entry.current.is_none() && entry.copies.is_empty();
+    let may_be = |position: usize, claim: Claimed| match claim {
+        Claimed::Nobodys => true,
+        Claimed::Ours => position > 0,
+        Claimed::Refuted => false,
+    };
+    let candidates = |(position, part): (usize, &Part)| {
+        let fits = |it: &&Namesake| {
+            it.name == part.name && it.size == part.content.size && may_be(position, it.claim)
+        };
+        namesakes.iter().filter(fits).map(|it| it.source_file).collect()
+    };
     match policy.adopt {
-        Adopt::Verify | Adopt::Trust if is_first => namesakes
-            .iter()
-            .filter(|it| it.name == *name && it.size == size && it.claim == Claimed::Nobodys)
-            .map(|it| it.source_file)
-            .collect(),
+        Adopt::Verify | Adopt::Trust if is_first => parts.iter().enumerate().map(candidates).collect(),
         Adopt::Verify | Adopt::Trust | Adopt::Never => Vec::new(),
     }
 }

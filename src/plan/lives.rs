@@ -80,7 +80,12 @@ fn whole(content: u8) -> Whole {
         inode: 1,
         device: 1,
     };
-    Whole { seen: Seen { fingerprint, content: part.content, trust: Trust::Settled }, parts: vec![part] }
+    Whole {
+        seen: Seen { fingerprint, content: part.content, trust: Trust::Settled },
+        parts: vec![part],
+        members: Vec::new(),
+        missing: Vec::new(),
+    }
 }
 
 fn cloud_trouble() -> crate::verdict::Failure {

@@ -16,7 +16,7 @@ pub use decide::{before, decide, is_same_file};
 pub use rearm::{REARMED, rearm};
 
 use crate::file::entry::{Aside, Conversion, Doubt, RemotePart};
-use crate::file::{Intent, Part, PartName};
+use crate::file::{Intent, Part, PartName, Version};
 use crate::id::{AttemptId, FolderId, SourceFileId, UploadTaskId};
 use crate::timestamp::Timestamp;
 use crate::verdict::Failure;
@@ -49,10 +49,10 @@ pub enum Action {
 pub struct Claim {
     /// The folder that holds them.
     pub folder: FolderId,
-    /// The lead whose bytes they may hold.
-    pub lead: Part,
-    /// The remote files of its name and size, in the order in which the cloud lists them.
-    pub candidates: Vec<SourceFileId>,
+    /// The version that the parts make.
+    pub version: Version,
+    /// Each part, the lead first, with the remote files of its name and size in the order in which the cloud lists them.
+    pub parts: Vec<(Part, Vec<SourceFileId>)>,
     /// How sure we have to be.
     pub proof: Proof,
 }
@@ -113,9 +113,9 @@ pub struct Moment {
 pub enum Outcome {
     /// There was nothing to do.
     Nothing,
-    /// One of the candidates holds the bundle's bytes.
-    Verified(RemotePart),
-    /// None of the candidates does.
+    /// For each part one of the candidates holds its bytes; the lead comes first.
+    Verified(Vec<RemotePart>),
+    /// For some part none of the candidates does.
     NoneVerified,
     /// The request was taken in, as this task.
     Taken(UploadTaskId),
@@ -129,6 +129,9 @@ pub enum Outcome {
     Unanswered(Failure),
     /// The cloud's listings show what became of an attempt.
     Found(Finding),
+    /// The cloud's files show what became of an attempt, while a task of the same folder, named in the reason, does not
+    /// tell its files yet: it may be the attempt's own, and would also tell how the conversion ends.
+    FoundUntold(Finding, String),
     /// Complete listings show nothing of it.
     NotThere,
     /// The listings do not tell, one way or the other.

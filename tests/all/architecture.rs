@@ -29,8 +29,8 @@ type Room = (&'static str, Floor, &'static [&'static str]);
 #[rustfmt::skip]
 const MAP: &[Room] = &[
     ("cli", Face, &[
-        "panel", "checkup", "daemon", "delivery", "survey", "deed", "desk", "shelf", "board", "pace", "meter", "config",
-        "ledger", "disk", "cloud", "signals", "emulator", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "patience", "file",
+        "panel", "checkup", "daemon", "delivery", "survey", "deed", "desk", "assembly", "bundle", "references", "shelf", "board", "pace", "meter", "config", "ledger",
+        "disk", "cloud", "signals", "emulator", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "patience", "file",
         "timestamp", "id",
     ]),
     ("panel", Face, &["daemon", "meter", "verdict", "file", "timestamp"]),
@@ -42,13 +42,15 @@ const MAP: &[Room] = &[
         "timestamp",
     ]),
     ("delivery", Flows, &[
-        "deed", "desk", "ledger", "disk", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "file", "timestamp",
+        "deed", "desk", "assembly", "ledger", "disk", "ambient", "worker", "agenda", "plan", "bundle", "references", "verdict",
+        "mapping", "file", "timestamp",
     ]),
-    ("survey", Flows, &["ledger", "disk", "plan", "mapping", "file"]),
-    ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "file", "id"]),
+    ("survey", Flows, &["assembly", "ledger", "disk", "plan", "bundle", "references", "mapping", "file"]),
+    ("deed", Flows, &["desk", "disk", "cloud", "worker", "plan", "verdict", "file", "id"]),
     ("desk", Flows, &[
         "shelf", "board", "pace", "meter", "config", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp",
     ]),
+    ("assembly", Flows, &["disk", "bundle", "references", "file"]),
     ("shelf", Flows, &[
         "ledger", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "patience", "file", "timestamp", "id",
     ]),
@@ -65,6 +67,8 @@ const MAP: &[Room] = &[
     ("worker", Doors, &[]),
     ("agenda", Rules, &["verdict", "file", "timestamp"]),
     ("plan", Rules, &["verdict", "mapping", "patience", "file", "timestamp", "id"]),
+    ("bundle", Rules, &["references", "file"]),
+    ("references", Rules, &["file"]),
     ("verdict", Words, &["file"]),
     ("mapping", Words, &["file", "id"]),
     ("patience", Words, &[]),

@@ -10,13 +10,19 @@ mod world; // a temporary studio, an emulator, a ledger
 mod process; // the real binary in a cleared environment
 mod commands; // what the commands print, and how they end
 mod panel; // commands beside a running service, and the socket that they speak over
+mod provision; // the cloud set up by a key, scenes opened, sessions seen
+mod strangers; // servers of others, which must not hear our secrets
+mod tokens; // tokens that run out, sources that fail
+mod secrets; // no secret is found where none belongs
 mod live; // what an artist does while versync watches
 mod trouble; // requests that break, answers that are lost, processes that are killed
 mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod second_machine; // what is already there is found again, not sent again
 mod knobs; // whichever way an unknown of the cloud turns out
 mod real_models; // the models of other people's tools, synced as they are
+mod openapi; // requests and answers agree with the description of the API
 mod first_sync; // a tree arrives whole, once, and is known afterwards
 mod architecture; // the map of src/ and the rules of the house
 mod docs; // the documents say what the code does
 mod packaging; // service files agree with the defaults of the code
+mod corpus; // real models and hostile ones: what they name

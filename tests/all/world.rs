@@ -211,6 +211,11 @@ folder = "{folder}"
         self.until(|| self.requests(method, route) >= count).await;
     }
 
+    /// Waits until something is so.
+    pub(crate) async fn until_some(&self, is_so: impl Fn(&Self) -> bool) {
+        self.until(|| is_so(self)).await;
+    }
+
     /// Waits until the cloud holds so many files.
     pub(crate) async fn until_remote(&self, count: usize) {
         self.until(|| self.remote().len() >= count).await;

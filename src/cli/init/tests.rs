@@ -27,6 +27,7 @@ fn every_answer_arrives_in_the_configuration() {
         url: Some("http://127.0.0.1:8080/app/v1".to_owned()),
         token_file: Some("/home/ada/it's a \\ token".into()),
         token_file_given: true,
+        key: None,
     };
     let config = config::parse(&draft.text().unwrap(), "test", &environment()).unwrap();
     let mapping = &config.mappings[0];

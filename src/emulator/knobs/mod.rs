@@ -224,8 +224,8 @@ knobs! {
     task_routes: Pinned = Pinned::Allow,
     /// Whether a grant on a folder reaches its subfolders.
     grant_inheritance: Switch = Switch::On,
-    /// Who has uploaded what an api_key uploads.
-    api_key_uploader: Uploader = Uploader::Nobody,
+    /// Who has uploaded what an api_key uploads. The documented form wants a user.
+    api_key_uploader: Uploader = Uploader::Environment,
     /// Downloads are redirected to this URL with the source file's id appended.
     download_redirect: String = String::new(),
     /// Whether one byte in the middle of every download is wrong.

@@ -1,4 +1,4 @@
-//! Assets: listing, describing, moving, deleting, and which of them use which.
+//! Assets: listing, describing, moving, deleting. Which of them use which is `links`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Answer, counted};
 use crate::emulator::access::{Caller, Level, Visit};
-use crate::emulator::asked::{self, NoBody, Page, Query, Stated};
+use crate::emulator::asked::{self, NoBody, NoQuery, Page, Query, Stated};
 use crate::emulator::asset_type::AssetType;
 use crate::emulator::knobs::choice::{AssetPaging, Clash};
 use crate::emulator::refusal::Refusal;
@@ -93,6 +93,7 @@ pub(super) async fn source_file(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(path): Path<(String, String)>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let asset = visit.asset_at(&path, Level::Read)?;
@@ -106,6 +107,7 @@ pub(super) async fn folder(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(path): Path<(String, String)>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let id = visit.asset_at(&path, Level::Read)?.folder;
@@ -117,10 +119,11 @@ pub(super) async fn description(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(path): Path<(String, String)>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let asset = visit.asset_at(&path, Level::Read)?;
-    Ok(Json(json!({ "uuid": asset.id, "name": asset.name, "type": asset.kind.name() })))
+    Ok(Json(render::description(asset)))
 }
 
 pub(super) async fn rename(
@@ -149,6 +152,7 @@ pub(super) async fn thumbnail(
     let size = query.one("size")?.unwrap_or_default();
     let default = query.one("default_url")?;
     query.done()?;
+    let default = default.map(|url| elsewhere(&url)).transpose()?;
     if !["large", "medium", "small", "tiny"].contains(&size.as_str()) {
         return Err(Refusal::malformed("size is large, medium, small or tiny"));
     }
@@ -165,6 +169,7 @@ pub(super) async fn put_thumbnail(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(path): Path<(String, String)>,
+    _: NoQuery,
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Answer<StatusCode> {
@@ -178,57 +183,6 @@ pub(super) async fn put_thumbnail(
         asset.thumbnail = Some((kind.into(), bytes.to_vec()));
     }
     Ok(StatusCode::NO_CONTENT)
-}
-
-pub(super) async fn dependencies(
-    State(site): State<Arc<Site>>,
-    caller: Caller,
-    Path(path): Path<(String, String)>,
-    mut query: Query,
-) -> Answer {
-    let visit = site.visit(caller);
-    let page = query.page(&visit.knobs)?;
-    let depth = match query.one("depth")?.as_deref() {
-        None | Some("all") => usize::MAX,
-        Some("direct") => 1,
-        Some(number) => number.parse().map_err(|_| Refusal::malformed("depth is all, direct or a number"))?,
-    };
-    let kinds: Vec<AssetType> =
-        query.several("filters[asset_type]")?.iter().map(|name| kind(name)).collect::<Result<_, _>>()?;
-    let _properties = query.bracketed("properties");
-    query.done()?;
-    let root = visit.asset_at(&path, Level::Read)?;
-    let mut found = vec![root.id];
-    let mut level = found.clone();
-    for _ in 0..depth {
-        let uses =
-            level.iter().filter_map(|id| visit.vault.assets.get(*id)).flat_map(|asset| asset.uses.clone());
-        level = uses.filter(|id| !found.contains(id)).collect();
-        if level.is_empty() {
-            break;
-        }
-        found.extend(&level);
-    }
-    let mut seen = HashSet::from([root.id]);
-    let found = found.into_iter().filter(|id| seen.insert(*id)).filter_map(|id| visit.vault.assets.get(id));
-    let found = found.filter(|asset| kinds.is_empty() || kinds.contains(&asset.kind));
-    Ok(Json(page.of(found).into_iter().map(linked).collect()))
-}
-
-pub(super) async fn references(
-    State(site): State<Arc<Site>>,
-    caller: Caller,
-    Path(path): Path<(String, String)>,
-    mut query: Query,
-) -> Answer {
-    let visit = site.visit(caller);
-    let page = query.page(&visit.knobs)?;
-    let _properties = query.bracketed("properties");
-    query.done()?;
-    let id = visit.asset_at(&path, Level::Read)?.id;
-    let users =
-        visit.vault.assets.iter().filter(|asset| asset.born_at <= visit.now && asset.uses.contains(&id));
-    Ok(Json(page.of(users).into_iter().map(linked).collect()))
 }
 
 pub(super) async fn move_here(
@@ -275,21 +229,36 @@ pub(super) async fn delete_many(
     visit.delete_assets(ids.into_iter().collect())
 }
 
-pub(super) async fn bounds(State(site): State<Arc<Site>>, caller: Caller, Path(raw): Path<String>) -> Answer {
+pub(super) async fn bounds(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    _: NoQuery,
+) -> Answer {
     site.visit(caller).asset_at(&("scenes".into(), raw), Level::Read)?;
-    Ok(Json(json!({ "min": [-1.0, -1.0, -1.0], "max": [1.0, 1.0, 1.0] })))
+    Ok(Json(render::unit_box()))
 }
 
 pub(super) async fn settings(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(raw): Path<String>,
+    _: NoQuery,
 ) -> Answer {
     site.visit(caller).asset_at(&("scenes".into(), raw), Level::Read)?;
     Ok(Json(json!({})))
 }
 
-fn kind(name: &str) -> Result<AssetType, Refusal> {
+/// An address that a client may be sent to.
+fn elsewhere(url: &str) -> Result<String, Refusal> {
+    let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let parsed =
+        parsed.ok_or_else(|| Refusal::malformed(format!("default_url is no web address: {url:?}")))?;
+    Ok(parsed.into())
+}
+
+/// Reads the name of a type.
+pub(super) fn kind(name: &str) -> Result<AssetType, Refusal> {
     AssetType::named(name).ok_or_else(|| Refusal::malformed(format!("no asset type is called {name:?}")))
 }
 
@@ -297,13 +266,13 @@ fn kinds(query: &mut Query) -> Result<Vec<AssetType>, Refusal> {
     query.several("filter[asset_type]")?.iter().map(|name| kind(name)).collect()
 }
 
-fn linked(asset: &Asset) -> Value {
-    json!({ "asset_id": asset.id, "asset_type": asset.kind.name(), "properties": { "name": asset.name } })
-}
-
 impl Visit<'_> {
     /// The asset of a path `/assets/{container}/{id}`.
-    fn asset_at(&self, (container, raw): &(String, String), need: Level) -> Result<&Asset, Refusal> {
+    pub(super) fn asset_at(
+        &self,
+        (container, raw): &(String, String),
+        need: Level,
+    ) -> Result<&Asset, Refusal> {
         let kind = AssetType::in_container(container);
         let kind = kind.ok_or_else(|| Refusal::not_found(format!("no assets are called {container:?}")))?;
         self.asset(Some(kind), asked::id(kind.name(), raw)?, need)

@@ -31,7 +31,7 @@ pub(super) struct Sketch {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
-    name: String,
+    name: Option<String>,
 }
 
 pub(super) async fn list(State(site): State<Arc<Site>>, caller: Caller, mut query: Query) -> Answer {
@@ -124,7 +124,8 @@ pub(super) async fn rename(
     let mut visit = site.visit(caller);
     let folder = visit.folder(asked::id("folder", &raw)?, Level::Write)?;
     let (id, parent) = (folder.id, folder.parent);
-    let name = asked::name(&visit.knobs, &body.name)?.to_owned();
+    let Some(name) = body.name else { return Ok(StatusCode::NO_CONTENT) };
+    let name = asked::name(&visit.knobs, &name)?.to_owned();
     visit.must_be_free(parent, &name, Some(id))?;
     if let Some(folder) = visit.vault.folders.get_mut(id) {
         folder.name = name;

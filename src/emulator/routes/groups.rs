@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Answer;
 use crate::emulator::access::{Caller, Level, Visit};
-use crate::emulator::asked::{self, NoBody, Stated};
+use crate::emulator::asked::{self, NoBody, NoQuery, Stated};
 use crate::emulator::refusal::Refusal;
 use crate::emulator::vault::{Group, Member, MemberKind};
 use crate::emulator::{Site, render};
@@ -25,12 +25,11 @@ pub(super) struct NewGroup {
     members: Vec<NewMember>,
 }
 
-/// How the real API writes a member is not documented; these are the words of its member route.
+/// The first members of a group are users; groups join by the member route.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewMember {
-    member_type: MemberKind,
-    member_id: String,
+    user_id: String,
     group_access: Level,
     folder_access: Level,
 }
@@ -38,8 +37,8 @@ struct NewMember {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Changes {
-    name: Option<String>,
-    description: Option<String>,
+    name: String,
+    description: String,
 }
 
 #[derive(Deserialize)]
@@ -59,17 +58,24 @@ pub(super) async fn create(
     let name = asked::name(&visit.knobs, &body.name)?.to_owned();
     let mut members = Vec::new();
     for new in body.members {
-        let id = member(&visit, new.member_type, &new.member_id)?;
+        let (kind, joined_at) = (MemberKind::Users, visit.now);
+        let id = member(&visit, kind, &new.user_id)?;
         let (group_access, folder_access) = (new.group_access, new.folder_access);
-        members.push(Member { kind: new.member_type, id, group_access, folder_access });
+        members.push(Member { kind, id, joined_at, group_access, folder_access });
     }
-    let group = Group { id: visit.vault.dice.id(), name, description: body.description, members };
+    let (id, description, created_at) = (visit.vault.dice.id(), body.description, visit.now);
+    let group = Group { id, name, description, created_at, members };
     let json = shown(&visit, &group);
     visit.vault.groups.push(group);
     Ok((StatusCode::CREATED, Json(json)))
 }
 
-pub(super) async fn show(State(site): State<Arc<Site>>, caller: Caller, Path(raw): Path<String>) -> Answer {
+pub(super) async fn show(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    _: NoQuery,
+) -> Answer {
     let visit = site.visit(caller);
     let group = group(&visit, &raw, Level::Read)?;
     Ok(Json(shown(&visit, group)))
@@ -83,10 +89,10 @@ pub(super) async fn change(
 ) -> Answer<StatusCode> {
     let mut visit = site.visit(caller);
     let id = group(&visit, &raw, Level::Manage)?.id;
-    let name = body.name.map(|name| asked::name(&visit.knobs, &name).map(str::to_owned)).transpose()?;
+    let name = asked::name(&visit.knobs, &body.name)?.to_owned();
     if let Some(group) = visit.vault.groups.get_mut(id) {
-        group.name = name.unwrap_or_else(|| group.name.clone());
-        group.description = body.description.unwrap_or_else(|| group.description.clone());
+        group.name = name;
+        group.description = body.description;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -113,10 +119,11 @@ pub(super) async fn admit(
     let id = group(&visit, &raw, Level::Manage)?.id;
     let kind = member_kind(&kind)?;
     let member = member(&visit, kind, &raw_member)?;
+    let joined_at = visit.now;
     if let Some(group) = visit.vault.groups.get_mut(id) {
         group.members.retain(|other| (other.kind, other.id) != (kind, member));
         let (group_access, folder_access) = (body.group_access, body.folder_access);
-        group.members.push(Member { kind, id: member, group_access, folder_access });
+        group.members.push(Member { kind, id: member, joined_at, group_access, folder_access });
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -141,6 +148,7 @@ pub(super) async fn of_user(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(raw): Path<String>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let user = asked::id("user", &raw)?;
@@ -185,18 +193,13 @@ fn group<'a>(visit: &'a Visit<'_>, raw: &str, need: Level) -> Result<&'a Group, 
     visit.caller.must_be_api_key().map(|()| group)
 }
 
+/// A group with its users: the documented form has no words for groups in it.
 fn shown(visit: &Visit<'_>, group: &Group) -> Value {
-    let members = group.members.iter().map(|member| {
-        let name = match member.kind {
-            MemberKind::Users => render::username(&visit.vault, member.id),
-            MemberKind::Groups => {
-                visit.vault.groups.get(member.id).map(|group| group.name.clone()).unwrap_or_default()
-            }
-        };
+    let users = group.members.iter().filter(|member| member.kind == MemberKind::Users);
+    let members = users.map(|member| {
         json!({
-            "member_type": member.kind,
-            "member_id": member.id,
-            "name": name,
+            "user_id": member.id,
+            "joined_at": render::moment(&visit.knobs, member.joined_at),
             "group_access": member.group_access,
             "folder_access": member.folder_access,
         })
@@ -205,6 +208,7 @@ fn shown(visit: &Visit<'_>, group: &Group) -> Value {
         "group_id": group.id,
         "name": group.name,
         "description": group.description,
+        "created_at": render::moment(&visit.knobs, group.created_at),
         "members": members.collect::<Vec<_>>(),
     })
 }

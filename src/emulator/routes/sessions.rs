@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::Answer;
 use crate::emulator::access::{Caller, Level, Visit};
-use crate::emulator::asked::{self, NoBody, Query, Stated};
+use crate::emulator::asked::{self, NoBody, NoQuery, Query, Stated};
 use crate::emulator::asset_type::AssetType;
 use crate::emulator::clock::Millis;
 use crate::emulator::refusal::Refusal;
-use crate::emulator::vault::{Client, Session};
+use crate::emulator::vault::{Client, Session, Who};
 use crate::emulator::{Site, render};
 
 /// How long a session lives without a client.
@@ -49,7 +49,7 @@ pub(super) async fn list(State(site): State<Arc<Site>>, caller: Caller, mut quer
     let (user, scene, folder) = (filter("user_id")?, filter("scene_id")?, filter("folder_id")?);
     query.done()?;
     let wanted = |session: &Session| {
-        user.is_none_or(|user| session.clients.iter().any(|client| client.user == Some(user)))
+        user.is_none_or(|user| session.clients.iter().any(|client| client.who == Who::User(user)))
             && scene.is_none_or(|scene| session.scene == scene)
             && folder.is_none_or(|folder| visit.folder_of(session) == Some(folder))
     };
@@ -60,6 +60,7 @@ pub(super) async fn in_folder(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(raw): Path<String>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let folder = visit.folder(asked::id("folder", &raw)?, Level::Read)?.id;
@@ -70,6 +71,7 @@ pub(super) async fn of_scene(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path(raw): Path<String>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let scene = visit.asset(Some(AssetType::Scene), asked::id("scene", &raw)?, Level::Read)?.id;
@@ -83,7 +85,9 @@ pub(super) async fn create(
 ) -> Answer<(StatusCode, Json<Value>)> {
     let mut visit = site.visit(caller);
     let scene = visit.asset(Some(AssetType::Scene), asked::id("scene", &body.scene_id)?, Level::Read)?.id;
-    let (id, creator, now) = (visit.vault.dice.id(), visit.actor(), visit.now);
+    // A public token acts as a user that is named after the environment, and so may an api_key.
+    let creator = visit.actor().unwrap_or(visit.vault.environment_user);
+    let (id, now) = (visit.vault.dice.id(), visit.now);
     visit.vault.sessions.push(Session {
         id,
         scene,
@@ -97,7 +101,12 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(json!({ "session_id": id }))))
 }
 
-pub(super) async fn show(State(site): State<Arc<Site>>, caller: Caller, Path(raw): Path<String>) -> Answer {
+pub(super) async fn show(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    _: NoQuery,
+) -> Answer {
     let visit = site.visit(caller);
     let session = visit.session(&raw, Level::Read)?;
     Ok(Json(render::session(&visit.vault, &visit.knobs, session)))
@@ -111,7 +120,7 @@ pub(super) async fn kill(
 ) -> Answer<StatusCode> {
     let mut visit = site.visit(caller);
     let session = visit.session(&raw, Level::Read)?;
-    let (id, own) = (session.id, session.creator.is_some() && session.creator == visit.actor());
+    let (id, own) = (session.id, Some(session.creator) == visit.actor());
     if !own {
         visit.session(&raw, Level::Manage)?;
     }
@@ -128,10 +137,9 @@ pub(super) async fn join(
     caller.must_not_be_guest()?;
     let mut visit = site.visit(caller);
     let id = visit.session(&raw, Level::Read)?.id;
-    // A public token acts as a user that is named after the environment.
     let user = visit.actor().unwrap_or(visit.vault.environment_user);
     let username = render::username(&visit.vault, user);
-    visit.enter(&site, id, Some(user), username)
+    visit.enter(&site, id, Who::User(user), username)
 }
 
 /// A guest's token says which session it is for.
@@ -139,13 +147,14 @@ pub(super) async fn join_as_guest(State(site): State<Arc<Site>>, caller: Caller,
     let Caller::Guest { session, guest } = caller else {
         return Err(Refusal::unauthorized("this route takes a guest_token"));
     };
-    site.visit(caller).enter(&site, session, None, format!("guest-{guest}"))
+    site.visit(caller).enter(&site, session, Who::Guest(guest), format!("guest-{guest}"))
 }
 
 pub(super) async fn client(
     State(site): State<Arc<Site>>,
     caller: Caller,
     Path((raw, raw_client)): Path<(String, String)>,
+    _: NoQuery,
 ) -> Answer {
     let visit = site.visit(caller);
     let session = visit.session(&raw, Level::Read)?;
@@ -197,7 +206,9 @@ impl Visit<'_> {
     }
 
     fn is_open(&self, session: &Session) -> bool {
-        !session.clients.is_empty() || self.now < session.empty_since + LONELY
+        // A session ends with its scene.
+        self.vault.assets.get(session.scene).is_some()
+            && (!session.clients.is_empty() || self.now < session.empty_since + LONELY)
     }
 
     fn may_enter(&self, session: &Session, need: Level) -> bool {
@@ -226,13 +237,13 @@ impl Visit<'_> {
         Err(Refusal::forbidden(format!("this needs {} access to the session's scene", need.name())))
     }
 
-    fn enter(&mut self, site: &Site, session: Uuid, user: Option<Uuid>, username: String) -> Answer {
+    fn enter(&mut self, site: &Site, session: Uuid, who: Who, username: String) -> Answer {
         let (id, token) = (self.vault.dice.id(), self.vault.dice.letters(40));
         let open = self.vault.sessions.get(session).is_some_and(|session| self.is_open(session));
         match self.vault.sessions.get_mut(session).filter(|_| open) {
             None => Err(Refusal::not_found(format!("no session {session} is open"))),
             Some(session) => {
-                session.clients.push(Client { id, user, username });
+                session.clients.push(Client { id, who, username });
                 let (ip, port) = (site.address.ip().to_string(), site.address.port());
                 Ok(Json(json!({
                     "session_token": format!("emulator_session_token_{token}"),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Answer;
 use crate::emulator::Site;
 use crate::emulator::access::{Caller, Level};
-use crate::emulator::asked;
+use crate::emulator::asked::{self, Query};
 use crate::emulator::fault::Kept;
 use crate::emulator::gate::{KeepPartial, Noted, drain};
 use crate::emulator::journal::Part;
@@ -27,11 +27,13 @@ pub(super) async fn receive(
     Path(raw): Path<String>,
     Extension(noted): Extension<Noted>,
     partial: Option<Extension<KeepPartial>>,
+    query: Query,
     request: Request,
 ) -> Answer<(StatusCode, Json<Value>)> {
     let headers = request.headers().clone();
     let early = site.knobs().early_refusals == Switch::On;
-    let (caller, folder, knobs) = match announced(&site, &raw, &headers) {
+    let announced = query.done().and_then(|()| announced(&site, &raw, &headers));
+    let (caller, folder, knobs) = match announced {
         Ok(announced) => announced,
         Err(refusal) => {
             if !early {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Answer;
 use crate::emulator::access::{Caller, Level, Visit};
-use crate::emulator::asked::{self, NoBody, Query, Stated};
+use crate::emulator::asked::{self, NoBody, NoQuery, Query, Stated};
 use crate::emulator::clock::Millis;
 use crate::emulator::knobs::choice::{Expiry, Switch, Ttl};
 use crate::emulator::refusal::Refusal;
@@ -60,7 +60,12 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(shown)))
 }
 
-pub(super) async fn show(State(site): State<Arc<Site>>, caller: Caller, Path(raw): Path<String>) -> Answer {
+pub(super) async fn show(
+    State(site): State<Arc<Site>>,
+    caller: Caller,
+    Path(raw): Path<String>,
+    _: NoQuery,
+) -> Answer {
     caller.must_be_api_key()?;
     let visit = site.visit(caller);
     Ok(Json(render::user(&visit.knobs, known(&visit, &raw)?)))
@@ -94,7 +99,8 @@ pub(super) async fn delete(
     let id = known(&visit, &raw)?.id;
     visit.vault.users.remove(id);
     visit.vault.tokens.retain(|_, token| token.user != id);
-    Ok(Json(json!({ "deleted_assets": [] })))
+    // What a user made stays. Which form `deleted_assets` has is not documented; it may be left out.
+    Ok(Json(json!({})))
 }
 
 pub(super) async fn mint(

@@ -91,8 +91,7 @@ async fn a_group_passes_on_no_more_than_the_membership_and_the_grant() {
     let key = Client::key(&emulator);
     let folder = key.send("POST", "/folders", json!({"name": "shared"})).await.id("folder_id");
     let user = emulator.seeds().user_id.clone();
-    let member =
-        json!({"member_type": "users", "member_id": user, "group_access": "read", "folder_access": "read"});
+    let member = json!({"user_id": user, "group_access": "read", "folder_access": "read"});
     let group =
         key.send("POST", "/groups", json!({"name": "team", "members": [member]})).await.id("group_id");
     let grant = format!("/folders/{folder}/access/groups/{group}");
@@ -105,6 +104,26 @@ async fn a_group_passes_on_no_more_than_the_membership_and_the_grant() {
     client.upload(&folder, &[("a.glb", b"x")]).await.done();
     key.bare("DELETE", &member).await.done();
     client.get(&format!("/folders/{folder}")).await.refused(403);
+}
+
+#[tokio::test]
+async fn what_a_key_makes_is_made_by_the_environment_and_granted_to_nobody() {
+    let emulator = start(&[]).await;
+    let key = Client::key(&emulator);
+    let folder = key.send("POST", "/folders", json!({"name": "shared"})).await.id("folder_id");
+    let shown = key.get(&format!("/folders/{folder}")).await.json();
+    assert_eq!(shown["created_by"]["username"], "emulator_versync_main");
+    let granted = key.get(&format!("/folders/{folder}/access")).await.json();
+    assert_eq!(granted, json!({"users": [], "groups": []}));
+    key.upload(&folder, &[("a.glb", b"x")]).await.done();
+    let tasks = |emulator: &Emulator| (Client::key(emulator), format!("/folders/{folder}/upload-tasks"));
+    let (client, path) = tasks(&emulator);
+    assert_eq!(client.get(&path).await.json()[0]["uploaded_by"]["username"], "emulator_versync_main");
+    let mut knobs = emulator.knobs();
+    knobs.set("api_key_uploader", "null").unwrap();
+    emulator.set_knobs(knobs);
+    key.upload(&folder, &[("b.glb", b"x")]).await.done();
+    assert_eq!(client.get(&path).await.json()[1]["uploaded_by"], Value::Null);
 }
 
 #[tokio::test]

@@ -60,6 +60,9 @@ async fn a_thumbnail_needs_a_size_and_can_be_replaced() {
     let (_emulator, client, _folder, assets) = with_a_scene().await;
     let path = format!("/assets/scenes/{}/thumbnail", first(&assets, "scenes"));
     client.get(&path).await.refused(400);
+    client.get(&format!("{path}?size=tiny&default_url=%0A")).await.refused(400);
+    let elsewhere = client.get(&format!("{path}?size=tiny&default_url=http://127.0.0.1:9/x")).await;
+    assert_eq!((elsewhere.status, elsewhere.header("location")), (302, "http://127.0.0.1:9/x"));
     let answer = client.get(&format!("{path}?size=tiny")).await;
     assert_eq!(answer.header("content-type"), "image/png");
     assert!(answer.bytes.starts_with(b"\x89PNG") && answer.bytes.ends_with(b"IEND\xaeB`\x82"));
@@ -91,6 +94,44 @@ async fn what_is_in_use_is_told_and_not_deleted() {
     emulator.set_knobs(knobs);
     client.bare("DELETE", &format!("/assets/textures/{texture}")).await.done();
     client.get(&format!("/assets/scenes/{by_hand}/details")).await.refused(404);
+}
+
+#[tokio::test]
+async fn links_are_filtered_and_tell_what_is_asked_for() {
+    let (_emulator, client, _folder, assets) = with_a_scene().await;
+    let path = format!("/assets/scenes/{}/dependencies", first(&assets, "scenes"));
+    let types = |query: &str| {
+        let (client, path) = (&client, format!("{path}?{query}"));
+        async move { client.get(&path).await.ids("asset_type") }
+    };
+    assert_eq!(types("filters[with_asset_types][0]=mesh&filters[with_asset_types][1]=scene").await, ["mesh"]);
+    assert!(!types("filters[without_asset_types][0]=mesh").await.contains(&"mesh".to_owned()));
+    assert_eq!(types("filters[public]=restrict-to").await, Vec::<String>::new());
+    assert_eq!(types("depth=0").await, Vec::<String>::new());
+    assert!(client.get(&path).await.json()[0].get("properties").is_none());
+    let told = client.get(&format!("{path}?properties[]=count&properties[]=public&limit=1")).await.json();
+    assert_eq!(
+        told[0]["properties"],
+        json!({"direct_count": 1, "indirect_count": told[0]["properties"]["indirect_count"], "is_public": false})
+    );
+    client.get(&format!("{path}?properties[]=size")).await.refused(400);
+    client.get(&format!("{path}?filters[asset_type]=mesh")).await.refused(400);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_scene_and_a_guest_has_an_id() {
+    let (emulator, client, _folder, assets) = with_a_scene().await;
+    let scene = first(&assets, "scenes");
+    let session = client.send("POST", "/sessions", json!({"scene_id": scene})).await.id("session_id");
+    let token = client.bare("POST", &format!("/sessions/{session}/guests")).await.id("guest_token");
+    let guest = Client::with(&emulator, "guest_token", &token);
+    guest.bare("POST", "/sessions/guests").await.done();
+    let shown = client.get(&format!("/sessions/{session}")).await.json();
+    assert_eq!(shown["clients"][0]["client_type"], "guest");
+    assert!(shown["clients"][0]["user_id"].is_string());
+    client.bare("DELETE", &format!("/assets/scenes/{scene}")).await.done();
+    guest.bare("POST", "/sessions/guests").await.refused(404);
+    assert_eq!(guest.get("/sessions").await.json(), json!([]));
 }
 
 #[tokio::test]

@@ -34,6 +34,11 @@ async fn what_the_documents_do_not_have_is_refused() {
     client.get("/folders?limit=1&limit=2").await.refused(400);
     client.get(&format!("/folders/{folder}/folders?recursive=true")).await.refused(400);
     client.get("/folders/nonsense").await.refused(400);
+    client.get("/folders/%FF").await.refused(400);
+    client.send("PATCH", &format!("/folders/{folder}"), json!({"name": null})).await.refused(400);
+    client.send("PATCH", &format!("/folders/{folder}"), json!({})).await.done();
+    client.send("POST", "/folders?limit=1", json!({"name": "x"})).await.refused(400);
+    client.get(&format!("/folders/{folder}/sessions?limit=1")).await.refused(400);
     client.get(&format!("/folders/{}", folder.replace('-', ""))).await.refused(400);
     client.get("/folders/00000000-0000-4000-8000-000000000000").await.refused(404);
     let user = emulator.seeds().user_id.clone();

@@ -77,6 +77,7 @@ pub(super) struct Group {
     pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) description: String,
+    pub(super) created_at: Millis,
     pub(super) members: Vec<Member>,
 }
 
@@ -85,6 +86,7 @@ pub(super) struct Group {
 pub(super) struct Member {
     pub(super) kind: MemberKind,
     pub(super) id: Uuid,
+    pub(super) joined_at: Millis,
     /// What it may do with the group itself.
     pub(super) group_access: Level,
     /// The most it may do in folders that are granted to the group.
@@ -161,7 +163,7 @@ pub(super) struct Asset {
 pub(super) struct Session {
     pub(super) id: Uuid,
     pub(super) scene: Uuid,
-    pub(super) creator: Option<Uuid>,
+    pub(super) creator: Uuid,
     pub(super) created_at: Millis,
     pub(super) transient: bool,
     pub(super) clients: Vec<Client>,
@@ -175,9 +177,15 @@ pub(super) struct Session {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Client {
     pub(super) id: Uuid,
-    /// `None` for a guest.
-    pub(super) user: Option<Uuid>,
+    pub(super) who: Who,
     pub(super) username: String,
+}
+
+/// Somebody in a session, with the id that stands for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Who {
+    User(Uuid),
+    Guest(Uuid),
 }
 
 macro_rules! rows {
@@ -235,7 +243,7 @@ impl Vault {
         token
     }
 
-    /// Makes a folder, without looking at anything.
+    /// Makes a folder, without looking at anything. Who made it may manage it; an api_key's own user needs no grant.
     pub(super) fn make_folder(
         &mut self,
         name: &str,
@@ -245,6 +253,7 @@ impl Vault {
     ) -> Uuid {
         let id = self.dice.id();
         let grants = by
+            .filter(|member| *member != self.environment_user)
             .map(|member| Grant { kind: MemberKind::Users, member, access: Level::Manage, since: now })
             .into_iter()
             .collect();

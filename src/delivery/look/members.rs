@@ -1,0 +1,136 @@
+//! The members of a bundle: found by its references, looked at like the lead, or told as missing with the likely cure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{bytes, cannot};
+use crate::ambient;
+use crate::assembly::Assembly;
+use crate::bundle::Absent;
+use crate::desk::{Desk, Post};
+use crate::disk::{self, Kind};
+use crate::file::sighting::Whole;
+use crate::file::{Key, Part, PartName, RelPath, Sighting};
+use crate::ledger;
+use crate::mapping::filter::IgnoredKind;
+use crate::mapping::{Admission, UNVOUCHED};
+use crate::references::{Resolution, readable};
+
+/// The bundle of a lead whose own bytes are known: with its members, or what keeps it from being whole.
+pub(super) fn join(
+    desk: &Desk,
+    post: &Post,
+    lead: &Key,
+    mut whole: Whole,
+) -> Result<Sighting, ledger::Error> {
+    let bundle = match Assembly::new(post.root.clone()).bundle(&lead.path) {
+        Ok(bundle) => bundle,
+        Err(error) if error.is_gone() => return Ok(Sighting::Restless(Duration::ZERO)),
+        Err(error) => return Ok(cannot(error)),
+    };
+    desk.ledger.put_references(lead, &bundle.watched())?;
+    let mut names: HashMap<PartName, RelPath> =
+        whole.parts.iter().map(|part| (part.name.clone(), part.path.clone())).collect();
+    for path in bundle.needs.keys() {
+        let key = Key::new(lead.mapping.clone(), path.clone());
+        match member(desk, post, &key)? {
+            Member::Whole(part, seen) => {
+                whole.members.push((path.clone(), seen));
+                match names.get(&part.name) {
+                    None => {
+                        names.insert(part.name.clone(), path.clone());
+                        whole.parts.push(part);
+                    }
+                    // Equal bytes under one name are sent once.
+                    Some(first) if has_content(&whole, first, &part) => {}
+                    Some(first) => {
+                        return Ok(Sighting::Unfit(format!(
+                            "two members of one name: {first} and {path} are both called {} and are not the same; rename one",
+                            part.name
+                        )));
+                    }
+                }
+            }
+            Member::Missing(why) => whole.missing.push(why),
+            Member::Instead(sighting) => return Ok(sighting),
+        }
+    }
+    let absent = bundle.missing.iter().filter_map(missing);
+    whole.missing.extend(absent);
+    if !whole.missing.is_empty() {
+        // Exporters write the pieces one after another: a model that was written a moment ago may still become whole.
+        let age = ambient::now().since(whole.seen.fingerprint.last_touched());
+        let wait = post.mapping.policy.bundle_wait.saturating_sub(age);
+        if !wait.is_zero() {
+            return Ok(Sighting::Restless(wait));
+        }
+    }
+    Ok(Sighting::Whole(whole))
+}
+
+fn has_content(whole: &Whole, path: &RelPath, part: &Part) -> bool {
+    whole.parts.iter().any(|known| known.path == *path && known.content == part.content)
+}
+
+enum Member {
+    Whole(Part, crate::file::sighting::Seen),
+    Missing(String),
+    /// What the whole bundle looks like because of it.
+    Instead(Sighting),
+}
+
+fn member(desk: &Desk, post: &Post, key: &Key) -> Result<Member, ledger::Error> {
+    let path = &key.path;
+    match disk::admits(&post.root, &post.mapping, path) {
+        Ok(Admission::Admitted) => {}
+        Ok(Admission::Ignored(ignored)) => match ignored.kind {
+            // Whether the cloud lists a format says which files lead; a member goes with its model whatever it is.
+            IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion | IgnoredKind::Junk => {
+            }
+            IgnoredKind::Excluded
+            | IgnoredKind::IgnoreFile
+            | IgnoredKind::Link
+            | IgnoredKind::Special
+            | IgnoredKind::OtherFileSystem => {
+                return Ok(Member::Missing(format!("{path} is left out: {}", ignored.rule)));
+            }
+        },
+        Err(error) if error.is_gone() => return Ok(Member::Missing(format!("{path} is not there"))),
+        Err(error) => return Ok(Member::Instead(cannot(error))),
+    }
+    let stat = match disk::stat(&post.root, path) {
+        Ok(stat) if stat.kind == Kind::File => stat.fingerprint,
+        Ok(_) => return Ok(Member::Missing(format!("{path} is no regular file"))),
+        Err(error) if error.is_gone() => return Ok(Member::Missing(format!("{path} is not there"))),
+        Err(error) => return Ok(Member::Instead(cannot(error))),
+    };
+    let name = match PartName::from_local(path.name()) {
+        Ok(name) => name,
+        Err(unfit) => return Ok(Member::Instead(Sighting::Unfit(format!("member {path}: {unfit}")))),
+    };
+    let needed = post.mapping.policy.settle * UNVOUCHED;
+    let wait = desk.restless.wait(key, &stat, needed, ambient::tick(), ambient::now());
+    if !wait.is_zero() {
+        return Ok(Member::Instead(Sighting::Restless(wait)));
+    }
+    if stat.size == 0 {
+        return Ok(Member::Missing(format!("{path} is empty")));
+    }
+    let row = desk.ledger.seen(key)?;
+    Ok(match bytes(desk, post, row, path, &stat) {
+        Ok(seen) => Member::Whole(Part { name, path: path.clone(), content: seen.content }, seen),
+        Err(sighting) => Member::Instead(sighting),
+    })
+}
+
+/// What is missing, where it was looked for, and what probably helps; nothing for what lies elsewhere on purpose.
+fn missing(absent: &Absent) -> Option<String> {
+    match &absent.resolution {
+        Resolution::Missing { tried, likely } => {
+            let written = crate::file::shown(&readable(&absent.written));
+            let looked = tried.first().map_or_else(String::new, |path| format!(", looked for {path}"));
+            Some(format!("{written} is missing{looked}: {likely}"))
+        }
+        Resolution::Elsewhere(_) | Resolution::Found(_) => None,
+    }
+}
