@@ -18,7 +18,7 @@ use crate::cloud;
 use crate::config::{Config, Found};
 use crate::daemon::Goal;
 use crate::desk::Desk;
-use crate::ledger::{self, Ledger, Reader};
+use crate::ledger::{self, Ledger, Occupancy, Reader};
 use crate::mapping::Mapping;
 use crate::signals::{Signal, Signals};
 use crate::verdict::Blame;
@@ -57,12 +57,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
             .hint("mount it, or correct `path` of the mapping; nothing was changed anywhere"));
     }
     let goal = if arguments.no_wait { Goal::Sent } else { Goal::Synced };
-    let ledger = match Ledger::open(&config.state_dir) {
-        Err(ledger::Error::Locked { .. }) => {
-            let passed = ask(global, arguments, &config, &scope, goal, paper, &logs)?;
-            return conclude(global, &passed, &Reader::open(&config.state_dir)?, &scope, goal, paper);
-        }
-        ledger => ledger?,
+    let Some(ledger) = open(&config)? else {
+        let passed = ask(global, arguments, &config, &scope, goal, paper, &logs)?;
+        return conclude(global, &passed, &Reader::open(&config.state_dir)?, &scope, goal, paper);
     };
     if let Some(aside) = ledger.was_rebuilt() {
         paper.talk(&format!(
@@ -86,6 +83,18 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         Ok(Box::pin(pass).await)
     })?;
     conclude(global, &passed, &ledger.reader()?, &scope, goal, paper)
+}
+
+/// The ledger, unless somebody holds it: who may ask the holder need not be one who may open the ledger, as root looks at a
+/// service.
+fn open(config: &Config) -> Result<Option<Ledger>, Failure> {
+    if let Occupancy::Held(_) = ledger::occupancy(&config.state_dir)? {
+        return Ok(None);
+    }
+    match Ledger::open(&config.state_dir) {
+        Err(ledger::Error::Locked { .. }) => Ok(None),
+        ledger => Ok(Some(ledger?)),
+    }
 }
 
 /// Has the daemon do it that holds the ledger.

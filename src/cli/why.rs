@@ -23,7 +23,7 @@ const LINES: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With --json one object is printed: schema_version, running, mapping, path, on_disk (file, directory, other, gone, ignored or unknown), \
-state (or null), why, rule (or null: {kind, text, file, line}), waits_for, next_attempt (or null), file (as in `versync files`, or \
+state (or null), why, travels_with [path], rule (or null: {kind, text, file, line}), waits_for, next_attempt (or null), file (as in `versync files`, or \
 null) and journal [{at, note}], the latest first.")]
 pub(super) struct Arguments {
     /// The path, also MAPPING:PATH; it need not be there
@@ -36,6 +36,8 @@ struct Known {
     key: Key,
     entry: Entry,
     journal: Vec<JournalLine>,
+    /// Models that refer to it.
+    leads: Vec<Key>,
     on_disk: &'static str,
     rule: Option<Rule>,
     /// What keeps the mapping as a whole from working.
@@ -60,9 +62,14 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     let config = desk::configuration(global)?.config;
     let (mapping, path) = status::find(&config, &arguments.path)?;
     let key = mapping.key(path);
-    let (entry, journal, standing) = match Reader::open(&config.state_dir) {
-        Ok(reader) => (reader.entry(&key)?, reader.journal(&key, LINES)?, reader.standing(&mapping.name)?),
-        Err(ledger::Error::Missing(_)) => (Entry::default(), Vec::new(), None),
+    let (entry, journal, leads, standing) = match Reader::open(&config.state_dir) {
+        Ok(reader) => (
+            reader.entry(&key)?,
+            reader.journal(&key, LINES)?,
+            reader.leads_of(&key.mapping, &key.path)?,
+            reader.standing(&mapping.name)?,
+        ),
+        Err(ledger::Error::Missing(_)) => (Entry::default(), Vec::new(), Vec::new(), None),
         Err(error) => return Err(error.into()),
     };
     let asked = Asked::Next { of: Place::new(&key.mapping, &key.path) };
@@ -79,7 +86,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         });
     let (on_disk, rule, trouble) = look(&config, mapping, &key);
     let occupancy = ledger::occupancy(&config.state_dir)?;
-    let known = Known { key, entry, journal, on_disk, rule, hampered, occupancy, next, trouble };
+    let known = Known { key, entry, journal, leads, on_disk, rule, hampered, occupancy, next, trouble };
     if paper.is_json() {
         paper.object(&known.object());
     } else {
@@ -166,7 +173,7 @@ impl Known {
     fn state(&self) -> Option<State> {
         match (self.is_known(), &self.rule, self.on_disk) {
             (true, _, _) => Some(self.entry.state()),
-            (false, Some(_), "ignored") => Some(State::Ignored),
+            (false, Some(_), "ignored") if self.leads.is_empty() => Some(State::Ignored),
             (false, _, _) => None,
         }
     }
@@ -176,6 +183,11 @@ impl Known {
         let rule = self.rule.as_ref().map(Rule::told);
         if let Some(reason) = self.entry.reason() {
             return shown(reason);
+        }
+        if let (false, [lead, others @ ..]) = (self.is_known(), self.leads.as_slice()) {
+            let others =
+                if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+            return format!("it is no file of its own: it travels with {}{others}", lead.path);
         }
         match (self.state(), rule, self.on_disk) {
             (Some(State::Ignored), Some(rule), _) => format!("a rule keeps it out: {rule}"),
@@ -237,7 +249,7 @@ impl Known {
                 | State::Held
                 | State::Stalled,
             ) => false,
-            None => self.on_disk != "file",
+            None => self.on_disk != "file" || !self.leads.is_empty(),
         }
     }
 
@@ -258,6 +270,8 @@ impl Known {
             answer.push(format!("  {:<12}{} ({})", "rule", rule.told(), render::spoken(rule.kind)));
         }
         answer.push(format!("  {:<12}{}", "on disk", self.on_disk));
+        let leads = self.leads.iter().take(LINES);
+        answer.extend(leads.map(|lead| format!("  {:<12}{}", "part of", lead.path)));
         if let Some(waits_for) = self.waits_for() {
             answer.push(format!("  {:<12}{waits_for}", "waits for"));
         }
@@ -279,6 +293,7 @@ impl Known {
             "state": self.state().map(State::word),
             "on_disk": self.on_disk,
             "why": self.why(),
+            "travels_with": self.leads.iter().map(|lead| lead.path.to_string()).collect::<Vec<_>>(),
             "rule": self.rule.as_ref().map(|it| {
                 json!({ "kind": it.kind, "text": it.text, "file": it.file, "line": it.line })
             }),

@@ -208,5 +208,8 @@ impl Barrier {
 
 /// A failure, for a mapping that is not there any more.
 pub(super) fn unknown(mapping: &MappingName) -> Failure {
-    Failure::new(Blame::Mapping, format!("the configuration names the mapping {mapping} no longer"))
+    Failure::new(
+        Blame::Mapping,
+        format!("failed to find the mapping {mapping}: the configuration in force has none of that name"),
+    )
 }
