@@ -76,6 +76,7 @@ impl Daemon {
             drop(request.ended.send(Err(unknown(stranger).what)));
             return;
         }
+        tracing::debug!(places = request.scope.len(), "a pass was asked for");
         let begun = |name: &MappingName| self.rounds.get(name).map_or(0, Round::begun);
         let mut barrier = Barrier::new(request, self.desk.meter.read(), begun);
         for (name, round) in &mut self.rounds {

@@ -109,6 +109,28 @@ async fn sync_beside_a_service_ends_as_one_of_its_own_would() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_waiting_leaves_the_service_at_work_and_a_service_that_stops_says_so() {
+    let world = World::new().await;
+    world.configure(&world.settings().replace("stalled_after = \"3s\"", "stalled_after = \"1h\""));
+    world.knob("task_end", "never");
+    let mut run = world.serve().await;
+    world.write("chair.fbx", b"chair");
+    let first = world.start(&["sync"]);
+    run.says("a pass was asked for").await;
+    let second = world.start(&["sync"]);
+    run.says("a pass was asked for").await;
+    world.until_remote(1).await;
+    first.signal("INT");
+    assert_eq!(first.end().await, Some(130));
+    let told = world.why("studio/chair.fbx").await;
+    assert_eq!(told["state"], "converting", "{told}");
+    assert!(told["next_attempt"].is_string(), "it is still followed: {told}");
+    stop(run).await;
+    assert_eq!(second.end().await, Some(5), "worth another try");
+    assert_eq!(world.requests("POST", UPLOAD), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_held_ledger_without_a_socket_ends_sync_with_the_reason() {
     let world = World::new().await;
     let ledger = world.ledger();
