@@ -61,6 +61,15 @@ pub struct Errand {
     pub noted: Tick,
 }
 
+/// When a bundle is looked at next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// A step of it is out.
+    Now,
+    /// At this moment, or later if something holds it up.
+    At(Tick),
+}
+
 /// Everything that is to be looked at, and when.
 #[derive(Debug)]
 pub struct Agenda {
@@ -242,6 +251,35 @@ impl Agenda {
         self.due.retain(|(_, key)| key.mapping != *mapping);
         self.slots.retain(|key, slot| key.mapping != *mapping || !matches!(slot.place, Place::Waiting(_)));
         self.mappings.remove(mapping);
+    }
+
+    /// A bundle that waits is due at once, whatever it waited for.
+    pub fn hurry(&mut self, key: &Key, now: Tick) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        match slot.place {
+            Place::Waiting(due) if due > now => {
+                self.due.remove(&(due, key.clone()));
+                self.due.insert((now, key.clone()));
+                slot.place = Place::Waiting(now);
+            }
+            Place::OutAndNoted(due) if due > now => slot.place = Place::OutAndNoted(now),
+            Place::Waiting(_) | Place::Out | Place::OutAndNoted(_) => {}
+        }
+    }
+
+    /// The bundles on it, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.slots.keys()
+    }
+
+    /// When a bundle is looked at next; none if it is not on the agenda.
+    #[must_use]
+    pub fn when(&self, key: &Key) -> Option<When> {
+        let held = self.mappings.get(&key.mapping).map_or(Tick::default(), |hold| hold.until);
+        self.slots.get(key).map(|slot| match slot.place {
+            Place::Waiting(due) => When::At(due.max(self.everybody.until).max(held)),
+            Place::Out | Place::OutAndNoted(_) => When::Now,
+        })
     }
 
     /// When `take_due` may next give something out; none if nothing waits.

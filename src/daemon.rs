@@ -3,10 +3,19 @@
 //!
 //! `run` and `sync` are the same loop. `sync` surveys its scope once and ends when the agenda is empty.
 
+mod barrier;
 mod chronicle;
+mod command;
+mod noting;
+mod once;
+mod pause;
+mod returned;
 mod round;
+mod steer;
+mod stop;
+mod walk;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +23,25 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::agenda::{Agenda, Backoff, Reach, Voucher};
+use crate::agenda::{Agenda, Backoff};
 use crate::ambient;
 use crate::delivery::{self, Ended};
 use crate::desk::Desk;
-use crate::disk::{Hint, Hints, IGNORE_FILE, Signal as DiskSignal, Watcher};
-use crate::file::{Key, MappingName, RelPath, State};
-use crate::mapping::filter::IgnoredKind;
-use crate::mapping::{Admission, UNVOUCHED};
+use crate::disk::{Hint, Hints, Watcher};
+use crate::file::{Key, MappingName, RelPath};
 use crate::signals::{self, Signal, Signals, Tell};
 use crate::survey::Found;
 use crate::timestamp::{Tick, Timestamp};
-use crate::verdict::{Blame, Failure, Verdict};
+use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
 
+use barrier::{Barrier, Walked};
 use chronicle::Chronicle;
+use once::Pass;
 use round::{Job, JobEnd, Round};
 
+pub use command::{Changed, Command, Next, Progress, Report, Request, Snapshot, Stage, Standing};
+pub use pause::{Flow, flow, put_flow};
 pub use round::MappingState;
 
 /// What the loop is to do.
@@ -77,7 +88,21 @@ pub enum Event {
 pub type Observer = Box<dyn FnMut(&Event) + Send>;
 
 /// Makes a new desk from the configuration as it is now; the error is for a person.
-pub type Rebuild = Box<dyn Fn() -> Result<Arc<Desk>, String> + Send>;
+pub type Rebuild = Box<dyn Fn() -> Result<Arc<Desk>, String> + Send + Sync>;
+
+/// How a loop is steered from outside: the configuration read anew, and commands.
+pub struct Steering {
+    /// Makes a new desk.
+    pub rebuild: Rebuild,
+    /// What the loop is asked to do. Bounded, so that nobody can ask faster than it answers.
+    pub commands: mpsc::Receiver<Command>,
+}
+
+impl fmt::Debug for Steering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Steering").finish_non_exhaustive()
+    }
+}
 
 /// How the loop ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,15 +135,14 @@ pub enum Trouble {
     Offline(String),
     /// It was stopped for safety.
     Halted(String),
+    /// A person has it wait.
+    Paused,
     /// Its remote folder is missing or may not be used.
     Refused(Failure),
 }
 
 /// How many bundles the agenda holds before surveys and events have to wait.
 const FULL: usize = 10_000;
-
-/// How many failures in a row that concern everybody end a `sync`.
-const PATIENCE_OF_ONCE: u32 = 3;
 
 /// How many surveys are out at once. They may wait for the agenda on a blocking thread, of which steps need some too.
 const SURVEYS: usize = 4;
@@ -135,11 +159,15 @@ pub async fn run(
     orders: Orders,
     watching: Option<(Watcher, Hints)>,
     signals: &mut Signals,
-    rebuild: Option<Rebuild>,
+    steering: Option<Steering>,
     observer: Observer,
 ) -> Ending {
     let (watcher, mut hints) = match watching {
         Some((watcher, hints)) => (Some(Arc::new(watcher)), Some(hints)),
+        None => (None, None),
+    };
+    let (rebuild, mut commands) = match steering {
+        Some(Steering { rebuild, commands }) => (Some(rebuild), Some(commands)),
         None => (None, None),
     };
     let (found, mut findings) = mpsc::channel(FINDINGS);
@@ -156,8 +184,14 @@ pub async fn run(
         troubles: BTreeMap::new(),
         end: None,
         was_quiet: false,
-        failures: HashMap::new(),
-        left: None,
+        pass: match orders.mode {
+            Mode::Watch => None,
+            Mode::Once(goal) => Some(Pass::new(goal)),
+        },
+        barriers: Vec::new(),
+        told: Tick::default(),
+        owed: BTreeSet::new(),
+        refused: None,
         mode: orders.mode,
         desk,
     };
@@ -165,7 +199,11 @@ pub async fn run(
         let round = Round::new(post, daemon.watcher.as_ref());
         daemon.rounds.insert(post.mapping.name.clone(), round);
     }
+    daemon.remember_pauses().await;
     for (mapping, path) in &orders.scope {
+        if daemon.rounds.get(mapping).is_some_and(Round::is_paused) {
+            daemon.troubles.insert(mapping.clone(), Trouble::Paused);
+        }
         if let Some(round) = daemon.rounds.get_mut(mapping) {
             round.want(Job::survey(path.clone()));
         }
@@ -177,8 +215,10 @@ pub async fn run(
     }
 
     while daemon.end.is_none() {
+        daemon.settle_owed().await;
         daemon.begin();
         daemon.publish().await;
+        daemon.tell_waiting();
         daemon.rest();
         if daemon.end.is_some() {
             break;
@@ -187,10 +227,18 @@ pub async fn run(
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::Gently | Signal::Now => daemon.end = Some(Why::Stopped),
-                Signal::Reload => daemon.reload(rebuild.as_ref()),
+                // Whether it was taken is in the log.
+                Signal::Reload => drop(daemon.reload(rebuild.as_ref()).await),
             },
+            Some(command) = next(&mut commands) => daemon.obey(command, rebuild.as_ref()).await,
             Some(stepped) = daemon.steps.join_next_with_id() => daemon.stepped(stepped),
-            Some(job) = daemon.jobs.join_next() => daemon.job_ended(job),
+            Some(job) = daemon.jobs.join_next() => {
+                // What it handed out counts before its end does.
+                while let Ok(found) = findings.try_recv() {
+                    daemon.note_found(found);
+                }
+                daemon.job_ended(job);
+            }
             Some(found) = findings.recv(), if daemon.agenda.len() < FULL => {
                 daemon.note_found(found);
                 // Findings come in bursts: take what is there before the loop turns.
@@ -210,7 +258,7 @@ pub async fn run(
             daemon.want_everything();
         }
     }
-    drop(findings);
+    drop((findings, commands));
     daemon.close(signals).await
 }
 
@@ -230,10 +278,16 @@ struct Daemon {
     troubles: BTreeMap<MappingName, Trouble>,
     end: Option<Why>,
     was_quiet: bool,
-    /// How often each bundle failed in a one-shot run, which leaves it after a few times.
-    failures: HashMap<Key, u32>,
-    /// The trouble for which a one-shot run left a bundle.
-    left: Option<Failure>,
+    /// What a one-shot run waits for.
+    pass: Option<Pass>,
+    /// Passes that somebody waits for.
+    barriers: Vec<Barrier>,
+    /// When those were last told how far they are.
+    told: Tick,
+    /// Bundles to be tried again as soon as the step is back that is out of them.
+    owed: BTreeSet<Key>,
+    /// When the configuration was read again and refused, and why.
+    refused: Option<(Timestamp, String)>,
 }
 
 impl fmt::Debug for Daemon {
@@ -272,7 +326,8 @@ impl Daemon {
         }
         self.was_quiet = is_quiet;
         if is_quiet && matches!(self.mode, Mode::Once(_)) {
-            self.end = Some(self.left.take().map_or(Why::Finished, Why::CloudTrouble));
+            let left = self.pass.as_mut().and_then(|pass| pass.left.take());
+            self.end = Some(left.map_or(Why::Finished, Why::CloudTrouble));
         }
     }
 
@@ -284,174 +339,8 @@ impl Daemon {
             Mode::Watch => self.rounds.values().filter_map(Round::next_survey).min(),
             Mode::Once(_) => None,
         };
-        [due, surveys.map(|due| due.since(now)), watchdog].into_iter().flatten().min()
-    }
-
-    fn note_found(&mut self, found: Found) {
-        let now = ambient::tick();
-        let (Found::There(key, _) | Found::Away(key)) = &found;
-        let is_refused = matches!(self.troubles.get(&key.mapping), Some(Trouble::Refused(_)));
-        if is_refused && matches!(self.mode, Mode::Once(_)) {
-            return;
-        }
-        match found {
-            Found::There(key, bytes) => {
-                if !self.agenda.contains(&key) {
-                    self.desk.meter.found(bytes);
-                }
-                self.agenda.note(key, Voucher::Scanned, now, Duration::ZERO);
-            }
-            Found::Away(key) => {
-                let wait = match self.mode {
-                    Mode::Once(_) => Duration::ZERO,
-                    Mode::Watch => self
-                        .desk
-                        .posts
-                        .get(&key.mapping)
-                        .map_or(Duration::ZERO, |post| post.mapping.policy.delete_settle),
-                };
-                if !self.agenda.contains(&key) {
-                    self.desk.meter.found(0);
-                }
-                self.agenda.note(key, Voucher::Scanned, now, wait);
-            }
-        }
-    }
-
-    fn note_hint(&mut self, hint: Hint) {
-        let Some(post) = self.desk.posts.get(hint.mapping()) else { return };
-        let Some(round) = self.rounds.get_mut(hint.mapping()) else { return };
-        match hint {
-            // Other files may be admitted now, or no longer.
-            Hint::Path { path, .. } | Hint::Vanished { path, .. }
-                if path.name() == IGNORE_FILE.as_bytes() =>
-            {
-                round.want(Job::survey(path.parent()));
-            }
-            Hint::Path { path, signal, .. } => {
-                if !may_travel(&post.mapping.filter.admits_file(&path)) {
-                    return;
-                }
-                if path.extension().is_none() {
-                    // A directory that may be entered again is told like this, and what is in it was never seen.
-                    if signal == DiskSignal::Touched {
-                        round.want(Job::survey(path));
-                    }
-                    return;
-                }
-                let policy = &post.mapping.policy;
-                let (voucher, quiet) = match signal {
-                    DiskSignal::Closed => (Voucher::Closed, policy.settle),
-                    DiskSignal::Touched => (Voucher::Touched, policy.settle * UNVOUCHED),
-                };
-                let key = post.mapping.key(path);
-                if !self.agenda.contains(&key) {
-                    self.desk.meter.found(0);
-                }
-                self.agenda.note(key, voucher, ambient::tick(), quiet);
-            }
-            Hint::Below { path, .. } => round.want(Job::survey(path)),
-            Hint::Whole(_) => round.want(Job::survey(RelPath::root())),
-            Hint::Vanished { path, .. } => round.want(Job::vanished(path)),
-        }
-    }
-
-    fn want_everything(&mut self) {
-        for round in self.rounds.values_mut() {
-            round.want(Job::survey(RelPath::root()));
-        }
-    }
-
-    fn stepped(&mut self, stepped: Result<(Id, Ended), JoinError>) {
-        let (id, ended) = match stepped {
-            Ok((id, ended)) => (id, Some(ended)),
-            Err(error) => (error.id(), None),
-        };
-        let Some(key) = self.out.remove(&id) else { return };
-        let now = ambient::tick();
-        let Some(mut ended) = ended else {
-            // A panic takes one bundle's step down and nothing else; it comes round again, ever later.
-            tracing::error!(bundle = %key, "a step panicked; this is a fault of versync");
-            let failure = Failure::new(Blame::File, "failed to finish a step: internal error");
-            self.agenda.close(&key, &Verdict::Failed(failure), Reach::Local, now, ambient::dice());
-            return;
-        };
-        let is_sent = matches!(ended.is, State::Converting | State::Stalled);
-        if self.mode == Mode::Once(Goal::Sent) && is_sent {
-            ended.verdict = Verdict::Done;
-        }
-        // A one-shot run waits for no file that never rests, and for no task that makes no progress.
-        if matches!(self.mode, Mode::Once(_)) && matches!(ended.is, State::Settling | State::Stalled) {
-            ended.verdict = Verdict::Done;
-        }
-        // Nor does it try for ever what fails again and again between questions that are answered.
-        let told = ended.verdict.clone();
-        if matches!(self.mode, Mode::Once(_))
-            && let Verdict::Failed(failure) = &told
-            && failure.blame == Blame::Cloud
-        {
-            let failures = self.failures.entry(key.clone()).or_default();
-            *failures += 1;
-            if *failures >= PATIENCE_OF_ONCE {
-                self.left = Some(failure.clone());
-                ended.verdict = Verdict::Done;
-            }
-        }
-        self.agenda.close(&key, &ended.verdict, ended.reach, now, ambient::dice());
-        if !self.agenda.contains(&key) {
-            let bytes = ended.entry.as_ref().and_then(|entry| entry.seen).map_or(0, |seen| seen.content.size);
-            self.desk.meter.finished(bytes);
-        }
-        self.chronicle.step(&ended, now);
-        match &told {
-            Verdict::Failed(failure) => self.failed(&key, failure.clone()),
-            Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_) => {
-                if ended.reach == Reach::Cloud {
-                    self.went_well(&key.mapping);
-                }
-            }
-        }
-        (self.observer)(&Event::Stepped(ended));
-    }
-
-    fn failed(&mut self, key: &Key, failure: Failure) {
-        match (failure.blame, self.mode) {
-            (Blame::Us, _) => self.end = Some(Why::OurTrouble(failure)),
-            (Blame::User, Mode::Once(_)) => self.end = Some(Why::NeedsLogin(failure)),
-            (Blame::User, Mode::Watch) => {
-                for round in self.rounds.values_mut() {
-                    round.hamper(MappingState::NeedsLogin, failure.what.clone(), &mut self.observer);
-                }
-            }
-            (Blame::Cloud, Mode::Once(_)) if self.agenda.failures() >= PATIENCE_OF_ONCE => {
-                self.end = Some(Why::CloudTrouble(failure));
-            }
-            (Blame::Mapping, mode) => {
-                if let Some(round) = self.rounds.get_mut(&key.mapping) {
-                    round.hamper(MappingState::Halted, failure.what.clone(), &mut self.observer);
-                }
-                self.troubles.insert(key.mapping.clone(), Trouble::Refused(failure));
-                if matches!(mode, Mode::Once(_)) {
-                    self.agenda.drop_mapping(&key.mapping);
-                    if let Some(round) = self.rounds.get_mut(&key.mapping) {
-                        round.give_up();
-                    }
-                }
-            }
-            (Blame::File | Blame::Cloud, _) => {}
-        }
-    }
-
-    fn went_well(&mut self, mapping: &MappingName) {
-        for (name, round) in &mut self.rounds {
-            round.relieve(MappingState::NeedsLogin, &mut self.observer);
-            if name == mapping {
-                round.relieve(MappingState::Halted, &mut self.observer);
-            }
-        }
-        if matches!(self.troubles.get(mapping), Some(Trouble::Refused(_))) {
-            self.troubles.remove(mapping);
-        }
+        let told = (!self.barriers.is_empty()).then_some(steer::TOLD_EVERY);
+        [due, surveys.map(|due| due.since(now)), watchdog, told].into_iter().flatten().min()
     }
 
     fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {
@@ -465,9 +354,18 @@ impl Daemon {
         let name = end.mapping.clone();
         let Some(round) = self.rounds.get_mut(&name) else { return };
         let now = ambient::tick();
+        let (job, number) = (end.job.clone(), round.begun());
         let outcome = round.ended(end, now, self.mode, &mut self.observer);
+        let walked = match outcome {
+            round::Outcome::Gone => Walked::Gone,
+            round::Outcome::Well
+            | round::Outcome::NotADirectory(_)
+            | round::Outcome::Offline(_)
+            | round::Outcome::Halted(_)
+            | round::Outcome::Ours(_) => Walked::Through,
+        };
         match outcome {
-            round::Outcome::Well => {
+            round::Outcome::Well | round::Outcome::Gone => {
                 if matches!(self.troubles.get(&name), Some(Trouble::Offline(_) | Trouble::Halted(_))) {
                     self.troubles.remove(&name);
                 }
@@ -478,13 +376,22 @@ impl Daemon {
                 self.note_found(Found::There(key, 0));
             }
             round::Outcome::Offline(why) => {
+                self.give_up(&name, &Trouble::Offline(why.clone()));
                 self.troubles.insert(name.clone(), Trouble::Offline(why));
             }
             round::Outcome::Halted(why) => {
+                self.give_up(&name, &Trouble::Halted(why.clone()));
                 self.troubles.insert(name.clone(), Trouble::Halted(why));
             }
             round::Outcome::Ours(failure) => self.end = Some(Why::OurTrouble(failure)),
         }
+        for barrier in &mut self.barriers {
+            barrier.walked(&name, &job, number, walked);
+        }
+    }
+
+    fn give_up(&mut self, mapping: &MappingName, trouble: &Trouble) {
+        self.barriers.iter_mut().for_each(|barrier| barrier.give_up(mapping, trouble.clone()));
     }
 
     /// Writes down what `status` shows of the mappings whose state has changed.
@@ -499,94 +406,12 @@ impl Daemon {
             }
         }
     }
-
-    /// Swaps the configuration in whole, or keeps the old one.
-    fn reload(&mut self, rebuild: Option<&Rebuild>) {
-        let Some(rebuild) = rebuild else { return };
-        signals::tell(Tell::Reloading);
-        match rebuild() {
-            Ok(desk) => {
-                let gone: Vec<_> =
-                    self.rounds.keys().filter(|name| !desk.posts.contains_key(*name)).cloned().collect();
-                for name in gone {
-                    self.agenda.drop_mapping(&name);
-                    self.rounds.remove(&name);
-                    self.troubles.remove(&name);
-                    if let Some(watcher) = &self.watcher {
-                        watcher.remove(&name);
-                    }
-                }
-                self.desk = desk;
-                for post in self.desk.posts.values() {
-                    let name = &post.mapping.name;
-                    if let Some(watcher) = &self.watcher
-                        && !self.rounds.contains_key(name)
-                    {
-                        watcher.add(name, &post.root);
-                    }
-                    let round = Round::new(post, self.watcher.as_ref());
-                    self.rounds.entry(name.clone()).or_insert(round).renew(post, self.watcher.as_ref());
-                }
-                self.agenda.release();
-                self.want_everything();
-                tracing::info!(mappings = self.rounds.len(), "configuration reloaded");
-            }
-            Err(problems) => {
-                tracing::error!(
-                    "failed to reload the configuration; the old one stays in force:\n{problems}"
-                );
-            }
-        }
-        signals::tell(Tell::Ready);
-    }
-
-    /// The two-step stop: nothing new, what runs may finish until the deadline or the second signal.
-    async fn close(mut self, signals: &mut Signals) -> Ending {
-        let why = self.end.take().unwrap_or(Why::Finished);
-        signals::tell(Tell::Stopping);
-        // Reads and walks can be had again; only requests are worth waiting for.
-        self.desk.cancel.cancel();
-        self.jobs.abort_all();
-        let deadline = tokio::time::Instant::now() + self.desk.patience.shutdown_timeout;
-        let mut tell = tokio::time::interval(Duration::from_secs(5));
-        tell.tick().await;
-        while !self.steps.is_empty() {
-            tokio::select! {
-                Some(stepped) = self.steps.join_next_with_id() => {
-                    let end = self.end.take();
-                    self.stepped(stepped);
-                    self.end = end;
-                }
-                _ = tell.tick() => {
-                    let late: Vec<_> = self.out.values().map(ToString::to_string).collect();
-                    tracing::info!(late = late.join(", "), "waiting for running steps to finish");
-                }
-                () = tokio::time::sleep_until(deadline) => break,
-                signal = signals.next() => match signal {
-                    Signal::Gently | Signal::Now => break,
-                    Signal::Reload => {}
-                },
-            }
-        }
-        if !self.steps.is_empty() {
-            tracing::warn!(
-                left = self.steps.len(),
-                "stopped before these steps finished; they are taken up again at the next start"
-            );
-        }
-        self.steps.abort_all();
-        while self.steps.join_next().await.is_some() {}
-        Ending { why, mappings: self.troubles }
-    }
 }
 
-/// Whether a file may be sent at all, if only with a model that refers to it.
-fn may_travel(admission: &Admission) -> bool {
-    match admission {
-        Admission::Admitted => true,
-        Admission::Ignored(ignored) => {
-            matches!(ignored.kind, IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion)
-        }
+async fn next(commands: &mut Option<mpsc::Receiver<Command>>) -> Option<Command> {
+    match commands {
+        Some(commands) => commands.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A step leaves a durable state behind at every seam, so it may be dropped or killed anywhere.
 
+mod again;
 mod look;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ use crate::mapping::format::is_dependent;
 use crate::plan::{self, Action, HowItEnded, Moment, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
+
+pub use again::{Rearmed, rearm};
 
 /// How a step ended.
 #[derive(Debug, Clone)]

@@ -3,15 +3,16 @@
 //! # The map
 //!
 //! A house of five floors. In brackets stands all that a room may import of the others; every name in brackets stands
-//! further down, so there can be no circle. The face may import anything below it; nothing imports the face.
+//! further down, so there can be no circle. Nothing imports cli, which may import anything.
 //! `tests/all/architecture.rs` holds the map: a new arrow is a change of both.
 //!
 //! ```text
 //! -- face: says it
 //! cli         the command line as types, one file per command, and where the desk is laid
+//! panel       what a running daemon shows and takes over its socket, and how it is called   [daemon meter verdict file timestamp]
 //! -- flows: carry it
 //! checkup     is all well? configuration, folders, watches, ledger, token; changes nothing   [config ledger disk cloud ambient worker verdict mapping patience file timestamp id]
-//! daemon      the one loop: hints, due bundles, ended steps, reload, stop   [delivery survey desk ledger disk signals ambient worker agenda verdict mapping file timestamp]
+//! daemon      the one loop: hints, due bundles, ended steps, reload, stop   [delivery survey desk meter ledger disk signals ambient worker agenda verdict mapping file timestamp]
 //! delivery    one step of one bundle: look, decide, write down, do, learn, write down   [deed desk assembly ledger disk ambient worker agenda plan bundle references verdict mapping file timestamp]
 //! survey      what is there: the scan joined with the ledger; hands out keys   [assembly ledger disk plan bundle references mapping file]
 //! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud worker plan verdict file id]
@@ -45,6 +46,7 @@
 //! ```
 
 pub mod cli;
+pub mod panel;
 pub mod checkup;
 pub mod daemon;
 pub mod delivery;

@@ -214,3 +214,17 @@ proptest! {
         prop_assert!(agenda.is_empty());
     }
 }
+
+#[test]
+fn a_bundle_that_is_hurried_is_due_at_once_and_says_when_it_is_looked_at() {
+    let mut agenda = agenda();
+    agenda.note(key("a"), Voucher::Scanned, at(0), Duration::ZERO);
+    assert_eq!(agenda.take_due(at(0), 9).len(), 1);
+    assert_eq!(agenda.when(&key("a")), Some(When::Now));
+    agenda.close(&key("a"), &failed(Blame::File), Reach::Cloud, at(0), 1.0);
+    assert_eq!(agenda.when(&key("a")), Some(When::At(at(1))));
+    assert_eq!(agenda.keys().collect::<Vec<_>>(), [&key("a")]);
+    agenda.hurry(&key("a"), at(0));
+    assert_eq!(agenda.take_due(at(0), 9).len(), 1);
+    assert_eq!(agenda.when(&key("b")), None);
+}

@@ -4,17 +4,17 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use serde_json::{Value, json};
 
-use super::Global;
-use super::desk;
 use super::failure::{Exit, Failure};
 use super::paper::Paper;
+use super::{Global, desk, steer};
 use crate::ambient;
 use crate::daemon::MappingState;
 use crate::disk::Root;
 use crate::file::sighting::RootIdentity;
 use crate::file::{State, shown};
-use crate::ledger::{self, Ledger, Standing};
+use crate::ledger::{self, Ledger, Reader, Standing};
 use crate::mapping::Mapping;
+use crate::panel::{Asked, Kind};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -35,8 +35,12 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         return Err(Failure::new(Exit::Usage, format!("failed to find a mapping called {name}"))
             .hint(format!("the mappings are {}", names.join(", "))));
     };
-    let ledger = Ledger::open(&config.state_dir).map_err(locked)?;
-    let pinned = ledger.root(&mapping.name)?;
+    let pinned = match Reader::open(&config.state_dir) {
+        Ok(reader) => reader.root(&mapping.name)?,
+        // Without a ledger nothing was ever stopped.
+        Err(ledger::Error::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
     let found = Root::new(mapping.root.clone()).identity().map_err(|error| {
         Failure::new(Exit::Configuration, error.to_string())
             .hint("only a root that is there can be approved: mount it, or correct `path` of the mapping")
@@ -46,8 +50,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         paper.object(&object(mapping, "nothing_to_approve", None, &found));
         return Ok(Exit::Done);
     };
-    let known: u64 =
-        ledger.reader()?.summary(&mapping.name)?.get(&State::Synced).copied().unwrap_or_default();
+    let summary = Reader::open(&config.state_dir)?.summary(&mapping.name)?;
+    let known: u64 = summary.get(&State::Synced).copied().unwrap_or_default();
     for line in explained(mapping, &pinned, &found, known) {
         paper.talk(&line);
     }
@@ -56,22 +60,20 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         paper.object(&object(mapping, "declined", Some(&pinned), &found));
         return Ok(Exit::Halted);
     }
-    ledger.put_root(&mapping.name, &found)?;
-    settle(&ledger, mapping)?;
-    paper.line(&format!(
-        "approved: {} goes on with this root at the next `versync sync` or `run`",
-        mapping.name
-    ));
+    let asked = Asked::Approve { mapping: mapping.name.as_str().to_owned(), root: (&found).into() };
+    let goes_on = match desk::runtime()?.block_on(desk::ask(global, &config, &asked))? {
+        Some(Kind::Approved(_)) => "now",
+        Some(other) => return Err(steer::strange(&other)),
+        None => {
+            let ledger = Ledger::open(&config.state_dir)?;
+            ledger.put_root(&mapping.name, &found)?;
+            settle(&ledger, mapping)?;
+            "at the next `versync sync` or `run`"
+        }
+    };
+    paper.line(&format!("approved: {} goes on with this root {goes_on}", mapping.name));
     paper.object(&object(mapping, "approved", Some(&pinned), &found));
     Ok(Exit::Done)
-}
-
-fn locked(error: ledger::Error) -> Failure {
-    match error {
-        ledger::Error::Locked { .. } => Failure::new(Exit::Locked, error.to_string())
-            .hint("stop the daemon, approve, and start it again: two may not write one ledger"),
-        error => error.into(),
-    }
 }
 
 /// What is different, and what accepting it means.

@@ -1,6 +1,6 @@
 //! The composition: from a configuration to the doors that the flows work with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
@@ -11,9 +11,10 @@ use crate::cloud::{self, Client, Secret, Source, Tokens};
 use crate::config::{self, Auth, Config, Environment, Found};
 use crate::desk::Desk;
 use crate::file::shown;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger, Occupancy};
 use crate::mapping::Mapping;
 use crate::meter::Meter;
+use crate::panel::{self, Asked, Call, Kind};
 
 /// Finds and reads the configuration that the flags, the environment and the file make together.
 pub(super) fn configuration(global: &Global) -> Result<Found, Failure> {
@@ -31,6 +32,38 @@ pub(super) fn options(global: &Global) -> config::Options {
         path: global.config.clone(),
         environment: Environment::process(),
         overrides: state_dir.into_iter().collect(),
+    }
+}
+
+/// Where the socket of the daemon lies that works on this state directory.
+pub(super) fn socket(global: &Global, config: &Config) -> Result<PathBuf, panel::Error> {
+    let environment = options(global).environment;
+    let runtime_dir = environment.get("XDG_RUNTIME_DIR").map(Path::new).filter(|path| path.is_absolute());
+    panel::address(&config.state_dir, runtime_dir)
+}
+
+/// Why a daemon that holds the ledger cannot be asked.
+pub(super) fn unreachable(error: &panel::Error) -> Failure {
+    Failure::new(Exit::Locked, format!("failed to go on: another versync holds the ledger, and {error}"))
+        .hint("another `versync sync` takes no questions: wait for it; a `versync run` of an older version has to be restarted")
+}
+
+/// Asks the daemon that works on this state directory something that has one answer; none if no daemon works there.
+///
+/// # Errors
+/// That it cannot be asked although somebody holds the ledger, or that it refuses.
+pub(super) async fn ask(global: &Global, config: &Config, asked: &Asked) -> Result<Option<Kind>, Failure> {
+    if ledger::occupancy(&config.state_dir)? == Occupancy::Free {
+        return Ok(None);
+    }
+    let answer = match socket(global, config) {
+        Ok(socket) => Call::ask(&socket, asked).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(Kind::Error(why)) => Err(Failure::new(Exit::Unclassified, why)),
+        Ok(kind) => Ok(Some(kind)),
+        Err(error) => Err(unreachable(&error)),
     }
 }
 

@@ -143,10 +143,9 @@ impl From<Problems> for Failure {
 impl From<ledger::Error> for Failure {
     fn from(error: ledger::Error) -> Self {
         let (exit, hint) = match &error {
-            ledger::Error::Locked { .. } => (
-                Exit::Locked,
-                "a daemon or another sync is at work; wait for it, or look with `versync status`",
-            ),
+            ledger::Error::Locked { .. } => {
+                (Exit::Locked, "another versync is at work; wait for it, or look with `versync status`")
+            }
             ledger::Error::Missing(_) => {
                 (Exit::Unclassified, "nothing was synced yet: run `versync sync` or `versync run`")
             }

@@ -20,7 +20,9 @@ mod render;
 mod run;
 mod sessions;
 mod status;
+mod steer;
 mod sync;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,6 +75,16 @@ enum Command {
     Approve(approve::Arguments),
     /// Show how mappings or one path stand
     Status(status::Arguments),
+    /// Tell why a path is where it is: what rule holds it back, what it waits for, what happened to it
+    Why(why::Arguments),
+    /// Try again what was blocked, stalled, suspect or failed to convert
+    Retry(steer::Retry),
+    /// Have a mapping wait: nothing more of it is sent
+    Pause(steer::Flowing),
+    /// Have a paused mapping go on
+    Resume(steer::Flowing),
+    /// Have the running versync read its configuration again
+    Reload(steer::Reload),
     /// List files with their source file ids and assets
     Files(files::Arguments),
     /// Show which files a model needs, and which of them are missing
@@ -120,6 +132,11 @@ fn dispatch(line: Line, paper: &Paper) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(&global, &arguments, paper),
         Command::Approve(arguments) => approve::run(&global, &arguments, paper),
         Command::Status(arguments) => status::run(&global, &arguments, paper),
+        Command::Why(arguments) => why::run(&global, &arguments, paper),
+        Command::Retry(arguments) => steer::retry(&global, &arguments, paper),
+        Command::Pause(arguments) => steer::pause(&global, &arguments, paper),
+        Command::Resume(arguments) => steer::resume(&global, &arguments, paper),
+        Command::Reload(arguments) => steer::reload(&global, &arguments, paper),
         Command::Files(arguments) => files::run(&global, &arguments, paper),
         Command::Deps(arguments) => deps::run(&global, &arguments, paper),
         Command::Check(arguments) => check::run(&global, &arguments, paper),

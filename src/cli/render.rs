@@ -133,12 +133,14 @@ pub(super) const fn cure(state: State) -> Option<&'static str> {
         }
         State::Ambiguous => Some("the cloud is asked before anything is sent again; there is nothing to do"),
         State::Held => Some("it goes on by itself once what it waits for is there"),
-        State::Blocked => Some("change the file, its name or the setting; it is tried again by itself"),
-        State::ConversionFailed => {
-            Some("open it in its program and export it anew; new content is tried again")
+        State::Blocked => {
+            Some("change the file, its name or the setting; or `versync retry` if only the cloud has changed")
         }
-        State::Stalled => Some("look for the upload task in the console; it is still followed"),
-        State::Suspect => Some("open it in its program; save it again if it is as it should be"),
+        State::ConversionFailed => {
+            Some("open it in its program and export it anew; `versync retry` sends the same bytes again")
+        }
+        State::Stalled => Some("look for the upload task in the console; `versync retry` sends it anew"),
+        State::Suspect => Some("open it in its program; `versync retry` if it is as it should be"),
         State::Detached => Some("change the filter if it should be mirrored; its remote copy is kept"),
         State::Deleted => Some("put it back if it should live on; its remote copy is kept"),
         State::Synced | State::Ignored => None,

@@ -2,19 +2,25 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::mpsc;
+
 use super::Global;
 use super::desk;
 use super::failure::{Exit, Failure};
 use super::logging::{self, Reader};
 use super::paper::Paper;
 use crate::config::{self, Config, Found};
-use crate::daemon::{self, Mode, Orders, Rebuild, Why};
+use crate::daemon::{self, Command, Mode, Orders, Rebuild, Steering, Why};
 use crate::desk::Desk;
 use crate::disk::{Root, Watcher};
 use crate::file::RelPath;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
+use crate::panel::{self, Panel};
 use crate::signals::Signals;
+
+/// How many commands may wait for the loop.
+const COMMANDS: usize = 16;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -49,6 +55,7 @@ pub(super) fn run(global: &Global, _arguments: &Arguments) -> Result<Exit, Failu
     let laid = Desk::lay(&config, client, ledger.clone(), meter.clone());
     let scope = config.mappings.iter().map(|mapping| (mapping.name.clone(), RelPath::root())).collect();
     let orders = Orders { mode: Mode::Watch, scope };
+    let socket = desk::socket(global, &config);
     let rebuild = rebuild(options, config.state_dir.clone(), ledger, meter);
 
     let ending = desk::runtime()?.block_on(async {
@@ -62,8 +69,10 @@ pub(super) fn run(global: &Global, _arguments: &Arguments) -> Result<Exit, Failu
             "versync is at work"
         );
         let watching = watcher(&config);
-        let ending =
-            Box::pin(daemon::run(laid, orders, watching, &mut signals, Some(rebuild), Box::new(|_| {})));
+        let (sender, commands) = mpsc::channel(COMMANDS);
+        let _panel = panel(socket, sender);
+        let steering = Some(Steering { rebuild, commands });
+        let ending = Box::pin(daemon::run(laid, orders, watching, &mut signals, steering, Box::new(|_| {})));
         Ok::<_, Failure>(ending.await)
     })?;
     match ending.why {
@@ -74,6 +83,17 @@ pub(super) fn run(global: &Global, _arguments: &Arguments) -> Result<Exit, Failu
         Why::NeedsLogin(failure) | Why::CloudTrouble(failure) | Why::OurTrouble(failure) => {
             tracing::error!("{}", failure.what);
             Err(failure.into())
+        }
+    }
+}
+
+/// The control socket. A daemon that cannot have one does its job all the same.
+fn panel(socket: Result<PathBuf, panel::Error>, commands: mpsc::Sender<Command>) -> Option<Panel> {
+    match socket.and_then(|path| Panel::open(path, commands)) {
+        Ok(panel) => Some(panel),
+        Err(error) => {
+            tracing::warn!("{error}; no command reaches this versync but `status`, `files` and signals");
+            None
         }
     }
 }

@@ -3,8 +3,6 @@
 mod file;
 mod overview;
 
-pub(super) use file::find;
-
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +14,9 @@ use super::paper::Paper;
 use super::{Global, desk, render};
 use crate::config::Config;
 use crate::ledger::{self, Occupancy, Reader};
+use crate::panel::{Asked, Kind, Standing};
+
+pub(super) use file::{facts, find};
 
 /// How often `--watch` looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -23,7 +24,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json one object is printed: schema_version, running, pid, state_dir, and mappings [{name, root, folder_id, state, \
+With --json one object is printed: schema_version, running, pid, state_dir, daemon (or null) and mappings [{name, root, folder_id, state, \
 reason, since, scanned_at, files, directories, counts {state: n}, ignored {kind: n}, troubles [], attention [file], \
 replaced [{path, since, source_file_id, assets [], previous []}]}]. `attention` holds at most 20 files of each state that \
 is not the goal; `versync files --state STATE` lists all. With PATH: schema_version, running, and file {…, journal []}.")]
@@ -41,6 +42,8 @@ struct View<'a> {
     config: &'a Config,
     reader: Option<Reader>,
     occupancy: Occupancy,
+    /// What the daemon itself says, if one answers.
+    live: Option<Standing>,
 }
 
 impl View<'_> {
@@ -52,13 +55,13 @@ impl View<'_> {
 /// Its story.
 pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Result<Exit, Failure> {
     let found = desk::configuration(global)?;
-    if !arguments.watch {
-        look(&found.config, arguments, paper)?.iter().for_each(|line| paper.line(line));
-        return Ok(Exit::Done);
-    }
     desk::runtime()?.block_on(async {
         loop {
-            let lines = look(&found.config, arguments, paper)?;
+            let lines = look(&found.config, arguments, live(global, &found.config).await, paper)?;
+            if !arguments.watch {
+                lines.iter().for_each(|line| paper.line(line));
+                return Ok(Exit::Done);
+            }
             if std::io::stdout().is_terminal() && !paper.is_json() {
                 // Each line is cleared behind its end, and the rest of the screen at last: no flicker.
                 let screen = lines.join("\x1b[K\n");
@@ -74,14 +77,27 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     })
 }
 
+/// What the daemon says of itself. One that does not answer is no trouble: a single pass takes no questions.
+async fn live(global: &Global, config: &Config) -> Option<Standing> {
+    match desk::ask(global, config, &Asked::Status {}).await {
+        Ok(Some(Kind::Status(standing))) => Some(standing),
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// One look: prints the object that a machine reads, or gives the lines that a person reads.
-fn look(config: &Config, arguments: &Arguments, paper: &Paper) -> Result<Vec<String>, Failure> {
+fn look(
+    config: &Config,
+    arguments: &Arguments,
+    live: Option<Standing>,
+    paper: &Paper,
+) -> Result<Vec<String>, Failure> {
     let reader = match Reader::open(&config.state_dir) {
         Ok(reader) => Some(reader),
         Err(ledger::Error::Missing(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    let view = View { config, reader, occupancy: ledger::occupancy(&config.state_dir)? };
+    let view = View { config, reader, occupancy: ledger::occupancy(&config.state_dir)?, live };
     match &arguments.path {
         Some(path) => file::look(&view, path, paper),
         None => overview::look(&view, paper),

@@ -1,5 +1,6 @@
 //! `versync sync`: one pass over what is configured or named, and how it came out.
 
+mod asked;
 mod pass;
 mod scope;
 mod summary;
@@ -10,14 +11,14 @@ use std::time::Duration;
 use super::Global;
 use super::desk;
 use super::failure::{Exit, Failure};
-use super::logging::{self, Logs, Reader};
+use super::logging::{self, Logs};
 use super::paper::Paper;
 use super::progress::Progress;
 use crate::cloud;
 use crate::config::{Config, Found};
 use crate::daemon::Goal;
 use crate::desk::Desk;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger, Occupancy, Reader};
 use crate::mapping::Mapping;
 use crate::signals::{Signal, Signals};
 use crate::verdict::Blame;
@@ -46,7 +47,7 @@ pub(super) struct Arguments {
 /// Its story.
 pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Result<Exit, Failure> {
     let Found { config, warnings, roots } = desk::configuration(global)?;
-    let logs = logging::init(&config.log, Reader::Waiting, global)?;
+    let logs = logging::init(&config.log, logging::Reader::Waiting, global)?;
     if !global.quiet {
         warnings.iter().for_each(|warning| paper.talk(&format!("warning: {warning}")));
     }
@@ -55,22 +56,23 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         return Err(Failure::new(Exit::Configuration, root.to_string())
             .hint("mount it, or correct `path` of the mapping; nothing was changed anywhere"));
     }
-    let ledger = Ledger::open(&config.state_dir)?;
+    let goal = if arguments.no_wait { Goal::Sent } else { Goal::Synced };
+    let Some(ledger) = open(&config)? else {
+        let passed = ask(global, arguments, &config, &scope, goal, paper, &logs)?;
+        return conclude(global, &passed, &Reader::open(&config.state_dir)?, &scope, goal, paper);
+    };
     if let Some(aside) = ledger.was_rebuilt() {
         paper.talk(&format!(
             "warning: the ledger was damaged and lies aside at {}; everything is found out anew",
             aside.display()
         ));
     }
-    refuse_missing(&scope, &config, &ledger)?;
+    refuse_missing(&scope, &config, &ledger.reader()?)?;
     let client = desk::client(&config, &desk::options(global).environment)?;
     let desk = desk::desk(&config, client, ledger.clone());
-    let goal = if arguments.no_wait { Goal::Sent } else { Goal::Synced };
 
     let passed = desk::runtime()?.block_on(async {
-        let mut signals = Signals::listen().map_err(|error| {
-            Failure::new(Exit::Unclassified, format!("failed to listen to signals: {error}"))
-        })?;
+        let mut signals = listen()?;
         tokio::select! {
             looked = preflight(&desk, &scope) => looked?,
             () = stopped(&mut signals) => return Err(Failure::new(Exit::Interrupted, "interrupted")),
@@ -80,13 +82,66 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         let pass = pass(desk, &scope, goal, arguments.timeout, &mut signals, progress, stopping);
         Ok(Box::pin(pass).await)
     })?;
-    let tally = Tally::take(&ledger, &scope, goal)?;
-    let exit = summary::exit(&passed, &tally);
+    conclude(global, &passed, &ledger.reader()?, &scope, goal, paper)
+}
+
+/// The ledger, unless somebody holds it: who may ask the holder need not be one who may open the ledger, as root looks at a
+/// service.
+fn open(config: &Config) -> Result<Option<Ledger>, Failure> {
+    if let Occupancy::Held(_) = ledger::occupancy(&config.state_dir)? {
+        return Ok(None);
+    }
+    match Ledger::open(&config.state_dir) {
+        Err(ledger::Error::Locked { .. }) => Ok(None),
+        ledger => Ok(Some(ledger?)),
+    }
+}
+
+/// Has the daemon do it that holds the ledger.
+fn ask(
+    global: &Global,
+    arguments: &Arguments,
+    config: &Config,
+    scope: &Scope,
+    goal: Goal,
+    paper: &Paper,
+    logs: &Logs,
+) -> Result<Passed, Failure> {
+    let socket = desk::socket(global, config).map_err(|error| desk::unreachable(&error))?;
+    // A ledger that has just been made knows nothing yet that could be missed.
+    match Reader::open(&config.state_dir) {
+        Ok(reader) => refuse_missing(scope, config, &reader)?,
+        Err(ledger::Error::Missing(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    desk::runtime()?.block_on(async {
+        let mut signals = listen()?;
+        let progress = progress(global, paper, logs);
+        Box::pin(asked::asked(&socket, scope, goal, arguments.timeout, &mut signals, progress)).await
+    })
+}
+
+/// How it came out, by what the ledger says now.
+fn conclude(
+    global: &Global,
+    passed: &Passed,
+    reader: &Reader,
+    scope: &Scope,
+    goal: Goal,
+    paper: &Paper,
+) -> Result<Exit, Failure> {
+    let tally = Tally::take(reader, scope, goal)?;
+    let exit = summary::exit(passed, &tally);
     // Quiet means that only what went wrong is told; a machine is answered in any case.
     if exit != Exit::Done || !global.quiet || paper.is_json() {
-        summary::tell(&passed, &tally, exit, paper);
+        summary::tell(passed, &tally, exit, paper);
     }
     Ok(exit)
+}
+
+fn listen() -> Result<Signals, Failure> {
+    Signals::listen()
+        .map_err(|error| Failure::new(Exit::Unclassified, format!("failed to listen to signals: {error}")))
 }
 
 /// What is shown while somebody waits: nothing where only the result is wanted.
@@ -106,7 +161,7 @@ pub(super) async fn stopped(signals: &mut Signals) {
 }
 
 /// A path that is neither there nor known was mistyped: a sync of it would report success over nothing.
-fn refuse_missing(scope: &Scope, config: &Config, ledger: &Ledger) -> Result<(), Failure> {
+fn refuse_missing(scope: &Scope, config: &Config, reader: &Reader) -> Result<(), Failure> {
     for (name, path) in scope.targets() {
         let Some(mapping) = config.mappings.iter().find(|it| it.name == *name && !path.is_root()) else {
             continue;
@@ -116,7 +171,7 @@ fn refuse_missing(scope: &Scope, config: &Config, ledger: &Ledger) -> Result<(),
             continue;
         }
         let one = Scope::only(name.clone(), path.clone());
-        if Tally::take(ledger, &one, Goal::Synced)?.is_empty() {
+        if Tally::take(reader, &one, Goal::Synced)?.is_empty() {
             let message =
                 format!("failed to find {path} in the mapping {name}: it is not there, and never was");
             return Err(Failure::new(Exit::Usage, message).hint("check the spelling of the path"));

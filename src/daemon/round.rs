@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::walk::Work;
 use super::{Event, Mode, Observer};
 use crate::ambient;
 use crate::desk::{Desk, Post};
-use crate::disk::{self, Events, Root, Watched, Watcher, watch_limit};
-use crate::file::{Key, MappingName, RelPath};
+use crate::disk::{self, Events, Root, Watcher, watch_limit};
+use crate::file::{MappingName, RelPath};
 use crate::ledger::{self, Standing};
 use crate::mapping::{Mapping, Watch};
-use crate::survey::{self, Found, Surveyed, Visitor, survey};
+use crate::survey::{self, Found, Surveyed};
 use crate::timestamp::Tick;
 use crate::verdict::{Blame, Failure};
 
@@ -34,6 +34,8 @@ pub enum MappingState {
     NeedsLogin,
     /// It was stopped for safety.
     Halted,
+    /// A person has it wait.
+    Paused,
     /// It was looked at once, and nobody watches it now.
     Idle,
 }
@@ -49,6 +51,7 @@ impl MappingState {
             Self::Offline => "offline",
             Self::NeedsLogin => "needs_login",
             Self::Halted => "halted",
+            Self::Paused => "paused",
             Self::Idle => "idle",
         }
     }
@@ -62,9 +65,6 @@ const RETURN: Duration = Duration::from_secs(30);
 
 /// How many directories are surveyed one by one before the whole mapping is surveyed instead.
 const MANY: usize = 64;
-
-/// How many keys of the ledger are read at once.
-const PAGE: usize = 500;
 
 /// Something to find out about a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,20 +89,26 @@ impl Job {
 #[derive(Debug)]
 pub(super) struct JobEnd {
     pub(super) mapping: MappingName,
-    job: Job,
-    result: Result<Option<Surveyed>, survey::Error>,
-    limit_reached: bool,
+    pub(super) job: Job,
+    pub(super) result: Result<Option<Surveyed>, survey::Error>,
+    pub(super) limit_reached: bool,
 }
 
 /// What a job that is over means for the loop.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Well,
+    /// It went away since it was asked for: what was known in it is the next job.
+    Gone,
     NotADirectory(RelPath),
     Offline(String),
     Halted(String),
     Ours(Failure),
 }
+
+/// The mark of a mapping that a person has wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Paused;
 
 /// One mapping's share of the loop.
 #[derive(Debug)]
@@ -111,6 +117,8 @@ pub(super) struct Round {
     wanted: BTreeSet<Job>,
     /// The job that is out, if one is.
     out: Option<Job>,
+    /// How many jobs have begun so far.
+    begun: u64,
     next: Tick,
     interval: Duration,
     /// Why events do not tell enough, if they do not.
@@ -119,6 +127,8 @@ pub(super) struct Round {
     base_reason: Option<String>,
     /// A state that comes from the cloud and hides the one that comes from the disk.
     hampered: Option<(MappingState, String)>,
+    /// A person has it wait: that hides every other state.
+    pause: Option<Paused>,
     standing: Standing,
     /// What was last written to the ledger.
     written: Option<Standing>,
@@ -143,12 +153,14 @@ impl Round {
             name: post.mapping.name.clone(),
             wanted: BTreeSet::new(),
             out: None,
+            begun: 0,
             next: ambient::tick().plus(post.mapping.policy.rescan_interval),
             interval: post.mapping.policy.rescan_interval,
             polls,
             state: MappingState::Scanning,
             base_reason: None,
             hampered: None,
+            pause: None,
             standing,
             written: None,
             told: BTreeSet::new(),
@@ -161,7 +173,39 @@ impl Round {
         self.polls = reason_to_poll(&post.mapping, &post.root, watcher);
     }
 
+    /// Nothing more is begun until it is resumed.
+    pub(super) fn pause(&mut self, observer: &mut Observer) {
+        self.pause = Some(Paused);
+        self.wanted.clear();
+        self.show(observer);
+    }
+
+    /// Goes on, and finds out first what has changed meanwhile.
+    pub(super) fn resume(&mut self, observer: &mut Observer) {
+        self.pause = None;
+        self.want(Job::survey(RelPath::root()));
+        self.show(observer);
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// How many jobs have begun so far; the one that is out is the last of them.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// What `status` shows of it now.
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What is wanted while it is paused is found by the survey that ends the pause.
     pub(super) fn want(&mut self, job: Job) {
+        if self.is_paused() {
+            return;
+        }
         match &job {
             Job::Survey(directory) => {
                 let covered =
@@ -198,7 +242,7 @@ impl Round {
     }
 
     pub(super) fn next_survey(&self) -> Option<Tick> {
-        self.out.is_none().then_some(self.next)
+        (self.out.is_none() && !self.is_paused()).then_some(self.next)
     }
 
     pub(super) fn begin(
@@ -210,7 +254,7 @@ impl Round {
         found: &mpsc::Sender<Found>,
         jobs: &mut JoinSet<JobEnd>,
     ) {
-        if self.out.is_some() {
+        if self.out.is_some() || self.is_paused() {
             return;
         }
         if mode == Mode::Watch && self.next <= now {
@@ -220,6 +264,7 @@ impl Round {
         let Some(job) = self.wanted.pop_first() else { return };
         let Some(post) = desk.posts.get(&self.name).cloned() else { return };
         self.out = Some(job.clone());
+        self.begun += 1;
         let work = Work {
             desk: Arc::clone(desk),
             post,
@@ -256,7 +301,7 @@ impl Round {
             // It went away between the hint and the look; whatever it held is told as vanished.
             Err(survey::Error::Disk(disk::Error::Gone { path })) if mode == Mode::Watch && !is_whole => {
                 self.want(Job::vanished(path));
-                Outcome::Well
+                Outcome::Gone
             }
             Err(survey::Error::Disk(disk::Error::Gone { path })) => Outcome::NotADirectory(path),
             Err(survey::Error::Disk(disk::Error::Cancelled)) => Outcome::Well,
@@ -269,15 +314,21 @@ impl Round {
         let (state, reason) = match (&outcome, &self.polls, mode) {
             (Outcome::Offline(why), _, _) => (MappingState::Offline, Some(why.clone())),
             (Outcome::Halted(why), _, _) => (MappingState::Halted, Some(why.clone())),
-            (Outcome::Well | Outcome::NotADirectory(_) | Outcome::Ours(_), _, Mode::Once(_)) => {
-                (MappingState::Idle, None)
-            }
-            (Outcome::Well | Outcome::NotADirectory(_) | Outcome::Ours(_), Some(why), Mode::Watch) => {
-                (MappingState::Polling, Some(why.clone()))
-            }
-            (Outcome::Well | Outcome::NotADirectory(_) | Outcome::Ours(_), None, Mode::Watch) => {
-                (MappingState::Watching, None)
-            }
+            (
+                Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
+                _,
+                Mode::Once(_),
+            ) => (MappingState::Idle, None),
+            (
+                Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
+                Some(why),
+                Mode::Watch,
+            ) => (MappingState::Polling, Some(why.clone())),
+            (
+                Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
+                None,
+                Mode::Watch,
+            ) => (MappingState::Watching, None),
         };
         let pause = match state {
             MappingState::Offline | MappingState::Halted => RETURN.min(self.interval),
@@ -285,9 +336,10 @@ impl Round {
             MappingState::Scanning
             | MappingState::Watching
             | MappingState::NeedsLogin
+            | MappingState::Paused
             | MappingState::Idle => ambient::jittered(self.interval),
         };
-        if is_whole || !matches!(outcome, Outcome::Well) {
+        if is_whole || !matches!(outcome, Outcome::Well | Outcome::Gone) {
             self.next = now.plus(pause);
         }
         self.state = state;
@@ -320,9 +372,10 @@ impl Round {
     }
 
     fn show(&mut self, observer: &mut Observer) {
-        let (state, reason) = match &self.hampered {
-            Some((state, reason)) => (*state, Some(reason.clone())),
-            None => (self.state, self.base_reason.clone()),
+        let (state, reason) = match (self.pause, &self.hampered) {
+            (Some(Paused), _) => (MappingState::Paused, None),
+            (None, Some((state, reason))) => (*state, Some(reason.clone())),
+            (None, None) => (self.state, self.base_reason.clone()),
         };
         if self.standing.state == state.word() && self.standing.reason == reason {
             return;
@@ -349,84 +402,6 @@ impl Round {
         }
         self.standing.troubles = troubles.iter().take(ledger::MOST_TROUBLES).cloned().collect();
         self.told = troubles;
-    }
-}
-
-/// What a job works with, off the async threads.
-struct Work {
-    desk: Arc<Desk>,
-    post: Arc<Post>,
-    watcher: Option<Arc<Watcher>>,
-    found: mpsc::Sender<Found>,
-}
-
-impl Work {
-    fn run(self, job: Job) -> JobEnd {
-        let limit_reached = AtomicBool::new(false);
-        let result = match &job {
-            Job::Survey(from) => self.survey(from, &limit_reached).map(Some),
-            Job::Vanished(path) => self.vanished(path).map(|()| None).map_err(survey::Error::from),
-        };
-        let mapping = self.post.mapping.name.clone();
-        JobEnd { mapping, job, result, limit_reached: limit_reached.into_inner() }
-    }
-
-    fn survey(&self, from: &RelPath, limit_reached: &AtomicBool) -> Result<Surveyed, survey::Error> {
-        let Post { mapping, root } = &*self.post;
-        self.resume(from)?;
-        let enter = |directory: &RelPath| {
-            let Some(watcher) = &self.watcher else { return };
-            match watcher.watch(&mapping.name, directory) {
-                Watched::Yes => {}
-                Watched::LimitReached => limit_reached.store(true, Ordering::Relaxed),
-                Watched::Failed(why) => {
-                    tracing::debug!(mapping = %mapping.name, %directory, "not watched: {why}")
-                }
-            }
-        };
-        let found = |found| self.hand_out(found);
-        let visitor = Visitor { enter: &enter, found: &found };
-        survey(&self.desk.ledger, root, mapping, from, &self.desk.cancel, visitor)
-    }
-
-    /// What was open when the process last ended is taken up again: the scan alone would not bring it up.
-    fn resume(&self, from: &RelPath) -> Result<(), ledger::Error> {
-        let name = &self.post.mapping.name;
-        let mut after = None;
-        loop {
-            let page = self.desk.ledger.open_keys(name, after.as_ref(), PAGE)?;
-            for key in &page {
-                if key.path.is_below(from) {
-                    self.hand_out(Found::There(key.clone(), 0));
-                }
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.path.clone()),
-                Some(_) | None => return Ok(()),
-            }
-        }
-    }
-
-    fn vanished(&self, path: &RelPath) -> Result<(), ledger::Error> {
-        let name = &self.post.mapping.name;
-        if let Some(watcher) = &self.watcher {
-            watcher.unwatch_below(name, path);
-        }
-        self.hand_out(Found::Away(Key::new(name.clone(), path.clone())));
-        let mut after = None;
-        loop {
-            let page = self.desk.ledger.keys_below(name, path, after.as_ref(), PAGE)?;
-            page.iter().for_each(|key| self.hand_out(Found::Away(key.clone())));
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.path.clone()),
-                Some(_) | None => return Ok(()),
-            }
-        }
-    }
-
-    /// Blocks while the loop has enough to do; nobody listens any more once it stops.
-    fn hand_out(&self, found: Found) {
-        drop(self.found.blocking_send(found));
     }
 }
 

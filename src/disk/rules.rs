@@ -156,7 +156,8 @@ impl Rules {
                 ignore::Match::None => {}
                 ignore::Match::Whitelist(_) => return None,
                 ignore::Match::Ignore(glob) => {
-                    let rule = format!("`{}` in {}", shown(glob.original()), level.file);
+                    let line = glob.from().map(|line| format!(":{}", line.display())).unwrap_or_default();
+                    let rule = format!("`{}` in {}{line}", shown(glob.original()), level.file);
                     return Some(Ignored { kind: IgnoredKind::IgnoreFile, rule });
                 }
             }
@@ -196,8 +197,10 @@ fn compile(text: &str, path: &RelPath) -> Result<Gitignore, Error> {
     let refuse = |why: &ignore::Error| Error::IgnoreFile { path: path.clone(), why: shown(&why.to_string()) };
     // Paths are given relative to the ignore file's own directory, so that its absolute path plays no part.
     let mut builder = GitignoreBuilder::new("");
-    for line in text.trim_start_matches('\u{feff}').lines() {
-        builder.add_line(None, line).map_err(|why| refuse(&why))?;
+    for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1_u32..) {
+        // Where a pattern comes from is kept with it, and all ours come from one file: the line tells more.
+        let from = Some(number.to_string().into());
+        builder.add_line(from, line).map_err(|why| refuse(&why))?;
     }
     builder.build().map_err(|why| refuse(&why))
 }

@@ -155,6 +155,14 @@ impl Reader {
         journal::read(&self.connection, key, most)
     }
 
+    /// The leads that refer to a file, in path order.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn leads_of(&self, mapping: &MappingName, member: &RelPath) -> Result<Vec<Key>, Error> {
+        tree::leads_of(&self.connection, mapping, member)
+    }
+
     /// The mappings that the ledger knows, by name.
     ///
     /// # Errors

@@ -266,6 +266,11 @@ impl World {
             if self.dice.roll(8) == 0 {
                 self.disk = u8::try_from(self.dice.roll(4)).unwrap() + 1;
             }
+            if self.dice.roll(12) == 0
+                && let Some(again) = rearm(&self.entry, self.time())
+            {
+                self.entry = again;
+            }
             let pause = match self.step() {
                 Verdict::LookAgain(pause) => pause.as_secs(),
                 Verdict::Failed(_) => 1,

@@ -7,11 +7,13 @@ mod after;
 mod decide;
 #[cfg(test)]
 mod lives;
+mod rearm;
 
 use std::time::Duration;
 
 pub use after::after;
 pub use decide::{before, decide, is_same_file};
+pub use rearm::{REARMED, rearm};
 
 use crate::file::entry::{Aside, Conversion, Doubt, RemotePart};
 use crate::file::{Intent, Part, PartName, Version};

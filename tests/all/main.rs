@@ -9,6 +9,7 @@
 mod world; // a temporary studio, an emulator, a ledger
 mod process; // the real binary in a cleared environment
 mod commands; // what the commands print, and how they end
+mod panel; // commands beside a running service, and the socket that they speak over
 mod provision; // the cloud set up by a key, scenes opened, sessions seen
 mod strangers; // servers of others, which must not hear our secrets
 mod tokens; // tokens that run out, sources that fail

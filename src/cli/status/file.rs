@@ -86,6 +86,11 @@ fn known(view: &View<'_>, key: &Key, entry: &Entry, journal: &[JournalLine], pap
         print(view, file, paper);
         return Vec::new();
     }
+    facts(key, entry, journal)
+}
+
+/// What is believed of a file and what happened to it, line by line.
+pub(in crate::cli) fn facts(key: &Key, entry: &Entry, journal: &[JournalLine]) -> Vec<String> {
     let now = ambient::now();
     let state = entry.state();
     let mut lines = vec![key.to_string()];

@@ -13,6 +13,7 @@ use crate::file::entry::Role;
 use crate::file::{Entry, Key, MappingName, State, shown};
 use crate::ledger::{Occupancy, Reader, Standing};
 use crate::mapping::Mapping;
+use crate::panel;
 use crate::timestamp::Timestamp;
 
 /// How many files of a state are shown.
@@ -35,6 +36,7 @@ struct Facts {
 pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failure> {
     let now = ambient::now();
     let mut lines = vec![heading(view)];
+    lines.extend(view.live.iter().flat_map(live));
     let mut objects = Vec::new();
     match &view.reader {
         None => {
@@ -66,6 +68,7 @@ pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failur
     }
     if paper.is_json() {
         let mut object = super::head(view);
+        object["daemon"] = view.live.as_ref().and_then(|live| serde_json::to_value(live).ok()).into();
         object["mappings"] = objects.into();
         paper.object(&object);
         return Ok(Vec::new());
@@ -102,6 +105,24 @@ fn heading(view: &View<'_>) -> String {
         Occupancy::Held(Some(pid)) => format!("versync is running as process {pid} (state in {state_dir})"),
         Occupancy::Held(None) => format!("versync is running (state in {state_dir})"),
     }
+}
+
+/// What only the daemon itself knows.
+fn live(live: &panel::Standing) -> Vec<String> {
+    let meter = live.meter.reading();
+    let mut lines = vec![format!(
+        "  {} waiting or at work, {} now, {} under way; {} sent since the start",
+        render::things(live.agenda as u64, "file", "files"),
+        render::number(live.out as u64),
+        render::things(meter.uploading, "upload", "uploads"),
+        render::bytes(meter.sent_bytes),
+    )];
+    if let Some(why) = &live.refused {
+        let at = live.refused_at.as_deref().unwrap_or_default();
+        lines.push(format!("  the configuration was refused at {at}; the old one stays in force:"));
+        lines.extend(why.lines().map(|line| format!("    {}", shown(line))));
+    }
+    lines
 }
 
 /// Mappings that the ledger knows and the configuration does not.

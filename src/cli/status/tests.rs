@@ -13,7 +13,7 @@ use crate::file::entry::{Aside, AsideState, Asset, Current, RemoteCopy, RemotePa
 use crate::file::sighting::{Seen, Trust};
 use crate::file::{Entry, Key, MappingName, Part, PartName, RelPath};
 use crate::id::{AssetId, FolderId, SourceFileId};
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::{self, Ledger};
 use crate::mapping::filter::IgnoredKind;
 use crate::timestamp::Timestamp;
 
@@ -89,7 +89,7 @@ fn world() -> (TempDir, Config, Ledger) {
     for number in 0..25 {
         ledger.put(&key(&format!("empty-{number:02}.fbx")), &held(), Some("held"), at).unwrap();
     }
-    let standing = Standing {
+    let standing = ledger::Standing {
         state: "watching".into(),
         reason: None,
         since: at,
@@ -105,7 +105,7 @@ fn world() -> (TempDir, Config, Ledger) {
 
 fn told(config: &Config, path: Option<&str>) -> String {
     let arguments = Arguments { path: path.map(PathBuf::from), watch: false };
-    look(config, &arguments, &Paper::new(false)).unwrap().join("\n")
+    look(config, &arguments, None, &Paper::new(false)).unwrap().join("\n")
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn one_path_is_told_in_detail_and_nothing_in_it_steers_the_terminal() {
 fn a_path_below_no_root_is_refused_with_the_roots() {
     let (_home, config, _ledger) = world();
     let arguments = Arguments { path: Some("/elsewhere/x.fbx".into()), watch: false };
-    assert!(look(&config, &arguments, &Paper::new(false)).is_err());
+    assert!(look(&config, &arguments, None, &Paper::new(false)).is_err());
 }
 
 #[test]

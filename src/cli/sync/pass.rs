@@ -96,7 +96,8 @@ fn observer(unsurveyed: Arc<Mutex<BTreeSet<MappingName>>>) -> daemon::Observer {
     })
 }
 
-async fn reached(deadline: Option<Instant>) {
+/// Waits for the deadline; for ever, if there is none.
+pub(super) async fn reached(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,

@@ -26,7 +26,7 @@ impl Scope {
     ///
     /// # Errors
     /// The first word that names neither a mapping nor anything below a root.
-    pub(super) fn of(words: &[OsString], mappings: &[Mapping]) -> Result<Self, Failure> {
+    pub(in crate::cli) fn of(words: &[OsString], mappings: &[Mapping]) -> Result<Self, Failure> {
         if words.is_empty() {
             return Ok(Self::everything(mappings));
         }

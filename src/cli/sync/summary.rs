@@ -12,7 +12,7 @@ use crate::cli::paper::Paper;
 use crate::cli::progress::{bytes, time};
 use crate::daemon::{Goal, Trouble, Why};
 use crate::file::{Entry, Key, MappingName, State};
-use crate::ledger::{self, Ledger, Standing};
+use crate::ledger::{self, Reader, Standing};
 
 /// How many files that are not at their goal a person is shown.
 const SHOWN: usize = 20;
@@ -52,8 +52,7 @@ impl Tally {
     ///
     /// # Errors
     /// What the ledger says if it cannot be read.
-    pub(super) fn take(ledger: &Ledger, scope: &Scope, goal: Goal) -> Result<Self, ledger::Error> {
-        let reader = ledger.reader()?;
+    pub(super) fn take(reader: &Reader, scope: &Scope, goal: Goal) -> Result<Self, ledger::Error> {
         let mut tally = Self::default();
         for (name, path) in scope.targets() {
             let mut states = BTreeMap::new();
@@ -62,7 +61,7 @@ impl Tally {
                 states = reader.summary(name)?;
                 for state in State::ALL {
                     if states.contains_key(&state) && !is_there(state, goal) {
-                        for key in ledger.keys_in_state(name, state)? {
+                        for key in reader.in_state(name, state, usize::MAX)? {
                             let entry = reader.entry(&key)?;
                             tally.note(key, &entry, state, goal);
                         }
@@ -171,6 +170,9 @@ pub(super) fn exit(passed: &Passed, tally: &Tally) -> Exit {
     }
     if troubles().any(|trouble| matches!(trouble, Trouble::Offline(_))) {
         Exit::Temporary
+    } else if troubles().any(|trouble| matches!(trouble, Trouble::Paused)) {
+        // What it has to do was held back, and nobody looked what that is.
+        Exit::FilesFailed
     } else if tally.unfinished > 0 || tally.unreadable > 0 {
         Exit::FilesFailed
     } else if tally.conversions_failed > 0 {
@@ -226,6 +228,7 @@ fn words(trouble: &Trouble) -> (&'static str, &str) {
     match trouble {
         Trouble::Offline(why) => ("offline", why),
         Trouble::Halted(why) => ("halted", why),
+        Trouble::Paused => ("paused", "`versync resume` has it go on"),
         Trouble::Refused(failure) => ("refused", &failure.what),
     }
 }

@@ -1,0 +1,106 @@
+//! Steps that are back: what their ends mean for the agenda, for the mapping, for those who wait and for the loop itself.
+
+use tokio::task::{Id, JoinError};
+
+use super::once::{self, Release};
+use super::round::Round;
+use super::{Daemon, Event, MappingState, Mode, Trouble, Why};
+use crate::agenda::Reach;
+use crate::ambient;
+use crate::delivery::Ended;
+use crate::file::{Key, MappingName, State};
+use crate::verdict::{Blame, Failure, Verdict};
+
+impl Daemon {
+    pub(super) fn stepped(&mut self, stepped: Result<(Id, Ended), JoinError>) {
+        let (id, ended) = match stepped {
+            Ok((id, ended)) => (id, Some(ended)),
+            Err(error) => (error.id(), None),
+        };
+        let Some(key) = self.out.remove(&id) else { return };
+        let now = ambient::tick();
+        let mut ended = ended.unwrap_or_else(|| panicked(&key));
+        let release = self.pass.as_mut().and_then(|pass| pass.releases(&ended));
+        let told = match release {
+            Some(Release::Reached) => Verdict::Done,
+            Some(Release::Left) | None => ended.verdict.clone(),
+        };
+        if release.is_some() {
+            ended.verdict = Verdict::Done;
+        }
+        self.agenda.close(&key, &ended.verdict, ended.reach, now, ambient::dice());
+        if self.rounds.get(&key.mapping).is_some_and(Round::is_paused) {
+            self.agenda.drop_mapping(&key.mapping);
+        }
+        for barrier in &mut self.barriers {
+            barrier.stepped(&ended, &self.agenda);
+        }
+        if !self.agenda.contains(&key) {
+            let bytes = ended.entry.as_ref().and_then(|entry| entry.seen).map_or(0, |seen| seen.content.size);
+            self.desk.meter.finished(bytes);
+        }
+        self.chronicle.step(&ended, now);
+        match &told {
+            Verdict::Failed(failure) => self.failed(&key, failure.clone()),
+            Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_) => {
+                if ended.reach == Reach::Cloud {
+                    self.went_well(&key.mapping);
+                }
+            }
+        }
+        (self.observer)(&Event::Stepped(ended));
+    }
+
+    fn failed(&mut self, key: &Key, failure: Failure) {
+        match (failure.blame, self.mode) {
+            (Blame::Us, _) => self.end = Some(Why::OurTrouble(failure)),
+            (Blame::User, Mode::Once(_)) => self.end = Some(Why::NeedsLogin(failure)),
+            (Blame::User, Mode::Watch) => {
+                for round in self.rounds.values_mut() {
+                    round.hamper(MappingState::NeedsLogin, failure.what.clone(), &mut self.observer);
+                }
+            }
+            (Blame::Cloud, Mode::Once(_)) if self.agenda.failures() >= once::PATIENCE => {
+                self.end = Some(Why::CloudTrouble(failure));
+            }
+            (Blame::Mapping, mode) => {
+                if let Some(round) = self.rounds.get_mut(&key.mapping) {
+                    round.hamper(MappingState::Halted, failure.what.clone(), &mut self.observer);
+                }
+                self.troubles.insert(key.mapping.clone(), Trouble::Refused(failure));
+                if matches!(mode, Mode::Once(_)) {
+                    self.agenda.drop_mapping(&key.mapping);
+                    if let Some(round) = self.rounds.get_mut(&key.mapping) {
+                        round.give_up();
+                    }
+                }
+            }
+            (Blame::File | Blame::Cloud, _) => {}
+        }
+    }
+
+    fn went_well(&mut self, mapping: &MappingName) {
+        for (name, round) in &mut self.rounds {
+            round.relieve(MappingState::NeedsLogin, &mut self.observer);
+            if name == mapping {
+                round.relieve(MappingState::Halted, &mut self.observer);
+            }
+        }
+        if matches!(self.troubles.get(mapping), Some(Trouble::Refused(_))) {
+            self.troubles.remove(mapping);
+        }
+    }
+}
+
+/// A panic takes one bundle's step down and nothing else; it comes round again, ever later.
+fn panicked(key: &Key) -> Ended {
+    tracing::error!(bundle = %key, "a step panicked; this is a fault of versync");
+    Ended {
+        key: key.clone(),
+        verdict: Verdict::Failed(Failure::new(Blame::File, "failed to finish a step: internal error")),
+        reach: Reach::Local,
+        was: State::Ready,
+        is: State::Ready,
+        entry: None,
+    }
+}
