@@ -1,5 +1,6 @@
 //! Performs an action on the cloud and says what came of it. It decides nothing and writes no entry.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -9,7 +10,7 @@ use crate::desk::{Desk, Post};
 use crate::disk;
 use crate::file::entry::{Conversion, RemotePart, Title};
 use crate::file::{ContentHash, Intent, Part, PartName};
-use crate::id::SourceFileId;
+use crate::id::{SourceFileId, UploadTaskId};
 use crate::plan::{Action, Claim, Finding, GaveUp, HowItEnded, Outcome, Proof};
 use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
@@ -158,7 +159,7 @@ async fn look_up(desk: &Arc<Desk>, intent: &Intent) -> Outcome {
         }
     }
     let untold = tasks.iter().find(|task| task.conversions.is_empty() && !task.status.is_final());
-    by_files(desk, intent, untold).await
+    by_files(desk, intent, None, untold).await
 }
 
 /// Whether a task is what the attempt became: it names the lead, with a remote file that nobody knew before.
@@ -179,27 +180,46 @@ async fn by_task(desk: &Arc<Desk>, intent: &Intent, task: &UploadTask) -> Result
     Ok(names_the_lead.then_some(Finding { task: Some(task.id), files, surplus: Vec::new() }))
 }
 
-async fn by_files(desk: &Arc<Desk>, intent: &Intent, untold: Option<&UploadTask>) -> Outcome {
+async fn by_files(
+    desk: &Arc<Desk>,
+    intent: &Intent,
+    own: Option<UploadTaskId>,
+    untold: Option<&UploadTask>,
+) -> Outcome {
     let listing = match desk.client.source_files(intent.folder).await {
         Ok(listing) => listing,
         Err(error) => return Outcome::Failed(error.into_failure()),
     };
     let mut files: Vec<(PartName, SourceFileId)> = Vec::new();
     let mut surplus = Vec::new();
+    let mut others: Option<HashSet<SourceFileId>> = None;
     for part in &intent.parts {
+        let mut candidates = Vec::new();
         for file in &listing.items {
             if file.original_name != part.name.as_str() || intent.fence.contains(&file.id) {
                 continue;
             }
             match claimed(desk, file.id).await {
-                Ok(true) => continue,
-                Ok(false) => {}
+                Ok(true) => {}
+                Ok(false) => candidates.push(file),
                 Err(failure) => return Outcome::Failed(failure),
             }
+        }
+        // Two bundles that send one texture to one folder at once make two files that look alike. What another task says is
+        // its own is not ours, and of the rest each takes one.
+        if candidates.len() > 1 {
+            if others.is_none() {
+                others = Some(of_other_tasks(desk, intent, own).await);
+            }
+            candidates.retain(|file| others.as_ref().is_none_or(|others| !others.contains(&file.id)));
+        }
+        let is_lead = intent.parts.first() == Some(part);
+        for file in candidates {
             let is_first = files.iter().all(|(name, _)| *name != part.name);
-            if file.size == part.content.size && is_first {
+            if file.size == part.content.size && is_first && desk.reserved.take(file.id, intent.id) {
                 files.push((part.name.clone(), file.id));
-            } else {
+            } else if is_lead {
+                // Namesakes of a member may well be another bundle's.
                 surplus.push((part.name.clone(), file.id));
             }
         }
@@ -214,6 +234,17 @@ async fn by_files(desk: &Arc<Desk>, intent: &Intent, untold: Option<&UploadTask>
         (false, None, cloud::Complete::No(why)) => Outcome::Unclear(why),
         (false, None, cloud::Complete::Yes) => Outcome::NotThere,
     }
+}
+
+/// The files that the folder's other upload tasks name as theirs. Where tasks cannot be read nothing is known of them.
+async fn of_other_tasks(
+    desk: &Arc<Desk>,
+    intent: &Intent,
+    own: Option<UploadTaskId>,
+) -> HashSet<SourceFileId> {
+    let tasks = desk.client.upload_tasks(intent.folder, |_| false).await.unwrap_or_default();
+    let others = tasks.iter().filter(|task| Some(task.id) != own);
+    others.flat_map(|task| &task.conversions).filter_map(|it| it.source_file).collect()
 }
 
 async fn claimed(desk: &Arc<Desk>, id: SourceFileId) -> Result<bool, Failure> {
@@ -315,7 +346,7 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
                 .collect(),
             ..intent.clone()
         };
-        match by_files(desk, &unknown, None).await {
+        match by_files(desk, &unknown, news.task, None).await {
             Outcome::Found(finding) | Outcome::FoundUntold(finding, _) => files.extend(finding.files),
             Outcome::Failed(failure) => return Outcome::Failed(failure),
             // Listings lag: a file that was taken in shows up sooner or later.

@@ -5,6 +5,7 @@
 mod again;
 mod look;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::agenda::{Errand, Reach};
@@ -17,7 +18,7 @@ use crate::file::{Key, RelPath, Sighting, State};
 use crate::ledger;
 use crate::mapping::Admission;
 use crate::mapping::format::is_dependent;
-use crate::plan::{self, Action, Moment, Outcome, Remote};
+use crate::plan::{self, Action, HowItEnded, Moment, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
@@ -220,6 +221,7 @@ async fn finish(
     outcome: Outcome,
     reach: Reach,
 ) -> Result<Ended, ledger::Error> {
+    learn_formats(desk, action, &outcome).await?;
     let (mut new, mut verdict) = plan::after(&entry, action, outcome, &desk.patience, ambient::now());
     if let (Verdict::Done, Some(tick)) = (&verdict, look::read_once_more(&new)) {
         verdict = Verdict::LookAgain(tick);
@@ -236,6 +238,23 @@ async fn finish(
         verdict = Verdict::Instead(carried.leads);
     }
     Ok(Ended { key: key.clone(), verdict, reach, was, is, entry: Some(Arc::new(new)) })
+}
+
+/// A bundle with members of formats that the cloud does not list was rejected: the next try goes without them.
+async fn learn_formats(desk: &Arc<Desk>, action: &Action, outcome: &Outcome) -> Result<(), ledger::Error> {
+    let (Action::Follow(intent, _), Outcome::GaveUp(end)) = (action, outcome) else { return Ok(()) };
+    if end.how != HowItEnded::Rejected {
+        return Ok(());
+    }
+    let extensions: BTreeSet<_> =
+        intent.parts.iter().skip(1).filter_map(|part| look::unlisted(&part.path)).collect();
+    if extensions.is_empty() {
+        return Ok(());
+    }
+    let list = extensions.iter().map(|it| format!(".{it}")).collect::<Vec<_>>().join(", ");
+    tracing::warn!("the cloud rejects models with {list} files; they are sent without them from now on");
+    let desk = Arc::clone(desk);
+    blocking(move || desk.refused.learn(&desk.ledger, &extensions)).await
 }
 
 /// The ledger's entry with what was just seen in it.

@@ -170,10 +170,16 @@ impl Join<'_> {
     fn try_take(&self, directory: &Directory) -> Result<(), ledger::Error> {
         let name = &self.mapping.name;
         // What is not ours to send may still travel with a model: its stat belongs to the picture.
-        let members = self.members(directory)?;
+        let mut members = Vec::new();
+        if !directory.ignored.is_empty() {
+            members = self.members(directory)?;
+        }
         let digest = digest(directory, &members);
         if self.ledger.digest(name, &directory.path)? == Some(digest) {
             return Ok(());
+        }
+        if directory.ignored.is_empty() {
+            members = self.members(directory)?;
         }
         let listing = self.ledger.listing(name, &directory.path)?;
         let mut is_at_rest = true;
@@ -258,14 +264,12 @@ impl Join<'_> {
         Ok(())
     }
 
-    /// Files of this directory that are not admitted by themselves and that some model refers to, with row and stat.
+    /// Files of this directory that some model refers to and that were not listed as admitted, with row and stat: they are not
+    /// admitted by themselves, or not there.
     fn members(
         &self,
         directory: &Directory,
     ) -> Result<Vec<(Vec<u8>, Option<Seen>, Option<Fingerprint>)>, ledger::Error> {
-        if directory.ignored.is_empty() {
-            return Ok(Vec::new());
-        }
         let mut members = Vec::new();
         for (name, row) in self.ledger.members_in(&self.mapping.name, &directory.path)? {
             let is_listed = directory.files.binary_search_by(|(file, _)| file.cmp(&name)).is_ok();

@@ -10,7 +10,7 @@ use crate::file::MappingName;
 use crate::id::FolderId;
 use crate::mapping::filter::Rules;
 use crate::mapping::format::{self, Standing};
-use crate::mapping::{Adopt, Filter, Layout, Mapping, Policy, Symlinks, Watch};
+use crate::mapping::{Adopt, Filter, Layout, Mapping, OnMissing, Policy, Symlinks, Watch};
 
 /// Reads every `[[mapping]]`.
 pub(super) fn read(
@@ -205,6 +205,7 @@ fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
         ("settle_max", &mut policy.settle_max, 1, 7 * day),
         ("delete_settle", &mut policy.delete_settle, 1, 7 * day),
         ("rescan_interval", &mut policy.rescan_interval, 10, 30 * day),
+        ("bundle_wait", &mut policy.bundle_wait, 0, day),
     ];
     for (key, wait, least, most) in waits {
         let range = Duration::from_millis(least)..=Duration::from_secs(most);
@@ -225,6 +226,8 @@ fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
     policy.watch = layered.word("watch", &watches, &[], findings).unwrap_or_default();
     let adopts = [("verify", Adopt::Verify), ("trust", Adopt::Trust), ("never", Adopt::Never)];
     policy.adopt = layered.word("adopt", &adopts, &[], findings).unwrap_or_default();
+    let missing = [("warn", OnMissing::Warn), ("hold", OnMissing::Hold)];
+    policy.on_missing = layered.word("on_missing", &missing, &[], findings).unwrap_or_default();
     let links = [("skip", Symlinks::Skip)];
     policy.symlinks = layered.word("symlinks", &links, &["follow"], findings).unwrap_or_default();
     for key in ["on_change", "on_delete"] {

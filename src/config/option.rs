@@ -56,6 +56,8 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
             "delete_settle",
             "rescan_interval",
             "adopt",
+            "bundle_wait",
+            "on_missing",
             "on_change",
             "on_delete",
         ],
@@ -78,6 +80,8 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
             "delete_settle",
             "rescan_interval",
             "adopt",
+            "bundle_wait",
+            "on_missing",
             "on_change",
             "on_delete",
         ],
@@ -88,13 +92,11 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
 const LISTS: [&str; 5] = ["command", "endpoint", "include", "exclude", "formats"];
 
 /// Options of the documentation that this version does not honour yet, by table.
-const LATER: [(&str, &str, &str); 11] = [
+const LATER: [(&str, &str, &str); 9] = [
     ("", "control_group", "remove it: only the user that runs versync may steer it"),
     ("", "manifest", "remove the table"),
     ("limits", "timetable", "remove it, and set `rate` for all day"),
     ("mapping", "keep_versions", "remove it"),
-    ("mapping", "bundle_wait", "remove it"),
-    ("mapping", "on_missing", "remove it"),
     ("mapping", "part_names", "remove it"),
     ("mapping", "search", "remove it"),
     ("mapping", "max_refresh", "remove it"),

@@ -13,8 +13,12 @@ use crate::file::content::Content;
 use crate::file::sighting::{RootProof, Seen, Trust, Whole};
 use crate::file::{Attempt, ContentHash, Entry, Fingerprint, Part, PartName, RelPath, Sighting};
 use crate::ledger;
+use crate::mapping::format::is_dependent;
 use crate::mapping::{Admission, UNVOUCHED};
 use crate::plan::is_same_file;
+use crate::timestamp::Tick;
+
+pub(super) use members::unlisted;
 
 /// What the disk shows of the errand's bundle.
 pub(super) fn look(
@@ -55,7 +59,7 @@ pub(super) fn look(
             stat.fingerprint.size
         )));
     }
-    if let Some(unrest) = unrest(desk, post, errand, &stat.fingerprint) {
+    if let Some(unrest) = unrest(desk, post, entry, errand, &stat.fingerprint) {
         return Ok(unrest);
     }
     let lead = match bytes(desk, post, entry.seen, path, &stat.fingerprint) {
@@ -103,7 +107,7 @@ fn cannot(error: disk::Error) -> Sighting {
 }
 
 /// Whether the file still has to come to rest, and for how long.
-fn unrest(desk: &Desk, post: &Post, errand: &Errand, stat: &Fingerprint) -> Option<Sighting> {
+fn unrest(desk: &Desk, post: &Post, entry: &Entry, errand: &Errand, stat: &Fingerprint) -> Option<Sighting> {
     let policy = &post.mapping.policy;
     let unvouched = policy.settle * UNVOUCHED;
     let now = ambient::tick();
@@ -112,12 +116,24 @@ fn unrest(desk: &Desk, post: &Post, errand: &Errand, stat: &Fingerprint) -> Opti
         Voucher::Touched => unvouched.saturating_sub(now.since(errand.heard)),
         Voucher::Scanned => desk.restless.wait(&errand.key, stat, unvouched, now, ambient::now()),
     };
+    let wait = if wait.is_zero() { lone_image(post, entry, errand, now) } else { wait };
     if wait.is_zero() {
         desk.restless.forget(&errand.key);
         return None;
     }
     let overdue = now.since(errand.noted) >= policy.settle_max;
     Some(if overdue { Sighting::NeverRests(unvouched.max(wait)) } else { Sighting::Restless(wait) })
+}
+
+/// How much longer a new image that nobody refers to waits for a model that does: exporters write textures first. What a scan
+/// brings up does not wait, since a scan hands out images only when it knows all models.
+fn lone_image(post: &Post, entry: &Entry, errand: &Errand, now: Tick) -> Duration {
+    match errand.voucher {
+        Voucher::Closed | Voucher::Touched if entry.is_unsent() && is_dependent(&errand.key.path) => {
+            post.mapping.policy.bundle_wait.saturating_sub(now.since(errand.noted))
+        }
+        Voucher::Closed | Voucher::Touched | Voucher::Scanned => Duration::ZERO,
+    }
 }
 
 /// The bytes of a file: those of its row where its stat vouches for them, else they are read. Where they cannot be had, what

@@ -85,6 +85,7 @@ answer_timeout = "3s"
 [defaults]
 settle = "20ms"
 delete_settle = "50ms"
+bundle_wait = "300ms"
 [[mapping]]
 name = "studio"
 path = "{root}"

@@ -134,6 +134,7 @@ retry_first = "100ms"
 [defaults]
 settle = "250ms"
 delete_settle = "2s"
+bundle_wait = "250ms"
 
 [[mapping]]
 name = "{NAME}"

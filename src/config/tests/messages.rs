@@ -32,7 +32,7 @@ fn every_kind_of_fault_is_named_with_its_cure() {
         (top("control_group = \"studio\""), "`control_group` is not in this version yet", "remove it"),
         (top("[manifest]\npath = \"/m\""), "`manifest` is not in this version yet", "remove the table"),
         (top("[limits]\ntimetable = []"), "`limits.timetable` is not in this version yet", ""),
-        (top("[defaults]\nbundle_wait = \"1s\""), "`defaults.bundle_wait` is not in this version yet", ""),
+        (top("[defaults]\nkeep_versions = 2"), "`defaults.keep_versions` is not in this version yet", ""),
         // Kinds and ranges.
         (mapping("settle = 5"), "a duration is wanted, this is a number", "a number with a unit"),
         (mapping("settle = \"5 parsecs\""), "`5 parsecs` is no duration", "such as \"2s\""),

@@ -13,6 +13,7 @@ use crate::file::sighting::Whole;
 use crate::file::{Key, Part, PartName, RelPath, Sighting};
 use crate::ledger;
 use crate::mapping::filter::IgnoredKind;
+use crate::mapping::format::{Standing, standing};
 use crate::mapping::{Admission, UNVOUCHED};
 use crate::references::{Resolution, readable};
 
@@ -32,6 +33,9 @@ pub(super) fn join(
     let mut names: HashMap<PartName, RelPath> =
         whole.parts.iter().map(|part| (part.name.clone(), part.path.clone())).collect();
     for path in bundle.needs.keys() {
+        if unlisted(path).is_some_and(|extension| desk.refused.contains(&extension)) {
+            continue;
+        }
         let key = Key::new(lead.mapping.clone(), path.clone());
         match member(desk, post, &key)? {
             Member::Whole(part, seen) => {
@@ -70,6 +74,11 @@ pub(super) fn join(
 
 fn has_content(whole: &Whole, path: &RelPath, part: &Part) -> bool {
     whole.parts.iter().any(|known| known.path == *path && known.content == part.content)
+}
+
+/// The extension of a file that the cloud does not list.
+pub(crate) fn unlisted(path: &RelPath) -> Option<String> {
+    path.extension().filter(|extension| standing(extension) == Standing::Unlisted)
 }
 
 enum Member {
