@@ -290,9 +290,11 @@ async fn follow(desk: &Arc<Desk>, intent: &Intent, conversion: &Conversion) -> O
     let news = Conversion { task: Some(id), files, progress: progress(&task), since: conversion.since };
     let failed = task.conversions.iter().find(|it| it.status == TaskStatus::Error);
     match (&task.status, failed) {
-        (TaskStatus::Rejected, _) => gave_up(HowItEnded::Rejected, &task, None, news),
-        (TaskStatus::Error, failed) => gave_up(HowItEnded::Error, &task, failed, news),
-        (TaskStatus::Success, Some(failed)) => gave_up(HowItEnded::Error, &task, Some(failed), news),
+        (TaskStatus::Rejected, _) => gave_up(desk, intent, HowItEnded::Rejected, &task, None, news).await,
+        (TaskStatus::Error, failed) => gave_up(desk, intent, HowItEnded::Error, &task, failed, news).await,
+        (TaskStatus::Success, Some(failed)) => {
+            gave_up(desk, intent, HowItEnded::Error, &task, Some(failed), news).await
+        }
         (TaskStatus::Success, None) => gather(desk, intent, &news).await,
         (
             TaskStatus::Waiting
@@ -316,7 +318,25 @@ fn progress(task: &UploadTask) -> String {
     )
 }
 
-fn gave_up(how: HowItEnded, task: &UploadTask, failed: Option<&ConversionTask>, news: Conversion) -> Outcome {
+async fn gave_up(
+    desk: &Arc<Desk>,
+    intent: &Intent,
+    how: HowItEnded,
+    task: &UploadTask,
+    failed: Option<&ConversionTask>,
+    news: Conversion,
+) -> Outcome {
+    // What is left of it in the folder is ours to know, and must not be taken for the next try's.
+    let mut files = news.files;
+    let unknown = without(intent, &files);
+    if !unknown.parts.is_empty() {
+        match by_files(desk, &unknown, Some(task.id), None).await {
+            Outcome::Found(finding) => files.extend(finding.files),
+            Outcome::Failed(failure) => return Outcome::Failed(failure),
+            _ => {}
+        }
+    }
+    desk.shelf.changed(intent.folder).await;
     let of = failed.map_or_else(String::new, |failed| {
         format!(" of {} ({:?} pipeline)", crate::file::shown(&failed.source_file_name), failed.pipeline)
     });
@@ -330,22 +350,14 @@ fn gave_up(how: HowItEnded, task: &UploadTask, failed: Option<&ConversionTask>, 
             task.id
         ),
     };
-    Outcome::GaveUp(GaveUp { how, what, files: news.files })
+    Outcome::GaveUp(GaveUp { how, what, files })
 }
 
 /// Everything was converted: the remote file of each part, proven by its size, and what came of it.
 async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome {
     let mut files = news.files.clone();
-    if intent.parts.iter().any(|part| files.iter().all(|(name, _)| *name != part.name)) {
-        let unknown = Intent {
-            parts: intent
-                .parts
-                .iter()
-                .filter(|part| files.iter().all(|(name, _)| *name != part.name))
-                .cloned()
-                .collect(),
-            ..intent.clone()
-        };
+    let unknown = without(intent, &files);
+    if !unknown.parts.is_empty() {
         match by_files(desk, &unknown, news.task, None).await {
             Outcome::Found(finding) | Outcome::FoundUntold(finding, _) => files.extend(finding.files),
             Outcome::Failed(failure) => return Outcome::Failed(failure),
@@ -386,6 +398,12 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
         }
     }
     Outcome::Converted(parts)
+}
+
+/// The intent with those parts only whose remote files are not known.
+fn without(intent: &Intent, files: &[(PartName, SourceFileId)]) -> Intent {
+    let is_unknown = |part: &&Part| files.iter().all(|(name, _)| *name != part.name);
+    Intent { parts: intent.parts.iter().filter(is_unknown).cloned().collect(), ..intent.clone() }
 }
 
 fn waits_for(what: &str, files: Vec<(PartName, SourceFileId)>, news: &Conversion) -> Outcome {

@@ -131,7 +131,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
     let was = stored.state();
     let Considered { entry, sighting, mut action } = seen;
     let mut reach = Reach::Local;
-    let carried = Carried { members: members_of(&sighting), leads };
+    let found = Found { stored, was, members: members_of(&sighting), leads };
 
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
@@ -161,7 +161,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             action = plan::decide(&entry, &sighting, &post.mapping.policy, &remote, moment());
             continue;
         }
-        return finish(desk, &key, (stored, was), entry, carried, &action, outcome, reach).await;
+        return finish(desk, &key, found, entry, &action, outcome, reach).await;
     }
 
     // The permit comes before the intent: what is written down is about to happen.
@@ -170,7 +170,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         _ => None,
     };
     let entry = match plan::before(&entry, &action) {
-        Some(intended) => put(desk, &key, intended, &carried.members, Some("sending".to_owned())).await?,
+        Some(intended) => put(desk, &key, intended, &found.members, Some("sending".to_owned())).await?,
         None => entry,
     };
     let outcome = match &action {
@@ -186,11 +186,14 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         | Action::Verify(_) => Outcome::Nothing,
     };
     drop(permit);
-    finish(desk, &key, (stored, was), entry, carried, &action, outcome, reach).await
+    finish(desk, &key, found, entry, &action, outcome, reach).await
 }
 
-/// What a bundle has to do with others: the members it carries, and the bundles that carry its lead.
-struct Carried {
+/// What a step found when it began: the ledger's entry and its state, the members that the bundle carries, and the bundles
+/// that carry its lead.
+struct Found {
+    stored: Entry,
+    was: State,
     members: Vec<(RelPath, Seen)>,
     leads: Vec<Key>,
 }
@@ -214,9 +217,8 @@ fn members_of(sighting: &Sighting) -> Vec<(RelPath, Seen)> {
 async fn finish(
     desk: &Arc<Desk>,
     key: &Key,
-    (stored, was): (Entry, State),
+    found: Found,
     entry: Entry,
-    carried: Carried,
     action: &Action,
     outcome: Outcome,
     reach: Reach,
@@ -227,17 +229,17 @@ async fn finish(
         verdict = Verdict::LookAgain(tick);
     }
     let is = new.state();
-    let has_moved = new.seen.map(|seen| seen.content) != stored.seen.map(|seen| seen.content);
+    let has_moved = new.seen.map(|seen| seen.content) != found.stored.seen.map(|seen| seen.content);
     // A bundle with members may have been marked to be looked at: writing it says that it was.
-    if new != stored || new != entry || !carried.members.is_empty() {
-        let note = (was != is).then(|| note(&new, is));
-        new = put(desk, key, new, &carried.members, note).await?;
+    if new != found.stored || new != entry || !found.members.is_empty() {
+        let note = (found.was != is).then(|| note(&new, is));
+        new = put(desk, key, new, &found.members, note).await?;
     }
     // What others carry too is theirs to send anew.
-    if verdict == Verdict::Done && !carried.leads.is_empty() && (has_moved || is == State::Deleted) {
-        verdict = Verdict::Instead(carried.leads);
+    if verdict == Verdict::Done && !found.leads.is_empty() && (has_moved || is == State::Deleted) {
+        verdict = Verdict::Instead(found.leads);
     }
-    Ok(Ended { key: key.clone(), verdict, reach, was, is, entry: Some(Arc::new(new)) })
+    Ok(Ended { key: key.clone(), verdict, reach, was: found.was, is, entry: Some(Arc::new(new)) })
 }
 
 /// A bundle with members of formats that the cloud does not list was rejected: the next try goes without them.

@@ -13,7 +13,7 @@ use crate::assembly::Assembly;
 use crate::disk::{self, Complete, Directory, Kind, Root, Visit};
 use crate::file::sighting::{RootIdentity, RootProof, Seen};
 use crate::file::{Fingerprint, Key, RelPath, State};
-use crate::ledger::{self, Digest, Known, Ledger};
+use crate::ledger::{self, Carried, Digest, Known, Ledger};
 use crate::mapping::Mapping;
 use crate::mapping::filter::IgnoredKind;
 use crate::mapping::format::is_dependent;
@@ -148,6 +148,13 @@ enum Stage {
     Dependents,
 }
 
+/// A file that travels with models and leads nothing: what was read of it, and what its stat says if it is there.
+struct Companion {
+    name: Vec<u8>,
+    seen: Option<Seen>,
+    stat: Option<Fingerprint>,
+}
+
 struct Join<'a> {
     ledger: &'a Ledger,
     mapping: &'a Mapping,
@@ -183,15 +190,15 @@ impl Join<'_> {
         }
         let listing = self.ledger.listing(name, &directory.path)?;
         let mut is_at_rest = true;
-        for (member, row, fingerprint) in &members {
-            let rests = match (row, fingerprint) {
-                (Some(row), Some(fingerprint)) => is_same_file(row, fingerprint),
+        for Companion { name: member, seen, stat } in &members {
+            let rests = match (seen, stat) {
+                (Some(seen), Some(stat)) => is_same_file(seen, stat),
                 (None, None) => true,
                 (Some(_), None) | (None, Some(_)) => false,
             };
             if !rests {
                 is_at_rest = false;
-                self.member_moved(directory, member, fingerprint.as_ref());
+                self.member_moved(directory, member, stat.as_ref());
             }
         }
         let mut known = listing.files.iter().peekable();
@@ -266,17 +273,14 @@ impl Join<'_> {
 
     /// Files of this directory that some model refers to and that were not listed as admitted, with row and stat: they are not
     /// admitted by themselves, or not there.
-    fn members(
-        &self,
-        directory: &Directory,
-    ) -> Result<Vec<(Vec<u8>, Option<Seen>, Option<Fingerprint>)>, ledger::Error> {
+    fn members(&self, directory: &Directory) -> Result<Vec<Companion>, ledger::Error> {
         let mut members = Vec::new();
-        for (name, row) in self.ledger.members_in(&self.mapping.name, &directory.path)? {
+        for Carried { name, seen } in self.ledger.members_in(&self.mapping.name, &directory.path)? {
             let is_listed = directory.files.binary_search_by(|(file, _)| file.cmp(&name)).is_ok();
             let Ok(path) = directory.path.join(&name) else { continue };
             if !is_listed {
                 let stat = disk::stat(self.root, &path).ok().filter(|stat| stat.kind == Kind::File);
-                members.push((name, row, stat.map(|stat| stat.fingerprint)));
+                members.push(Companion { name, seen, stat: stat.map(|stat| stat.fingerprint) });
             }
         }
         Ok(members)
@@ -376,9 +380,9 @@ fn is_told_gone(state: State) -> bool {
 }
 
 /// What a directory's listing looks like.
-fn digest(directory: &Directory, members: &[(Vec<u8>, Option<Seen>, Option<Fingerprint>)]) -> Digest {
+fn digest(directory: &Directory, members: &[Companion]) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    let members = members.iter().filter_map(|(name, _, fingerprint)| Some((name, fingerprint.as_ref()?)));
+    let members = members.iter().filter_map(|it| Some((&it.name, it.stat.as_ref()?)));
     let files = directory.files.iter().map(|(name, fingerprint)| (name, fingerprint));
     for (name, fingerprint) in files.chain(members) {
         hasher.update(&(name.len() as u64).to_le_bytes());

@@ -76,8 +76,13 @@ impl<T> Pages<T> {
         }
         self.count = count.or(self.count);
         let wanted = self.count;
+        // That the count is of the whole list is inferred. A full page that the count equals may as well have been counted
+        // by itself, so one more is asked for: only an empty one settles it.
+        let is_full = page.len() == LIMIT || page.len() == DEFAULT_LIMIT;
+        let may_be_per_page = is_full && count == Some(page.len() as u64);
         match self.add(page) {
             Step::Stale => Next::End,
+            Step::Grew if may_be_per_page => Next::Page,
             Step::Grew => match wanted {
                 Some(count) if self.received as u64 >= count => Next::End,
                 Some(_) | None => Next::Page,
@@ -178,6 +183,15 @@ mod tests {
         assert!(!complete(&[(0..10, Some(15)), (9..14, Some(15))]), "shifted");
         assert!(!complete(&[(0..10, Some(15)), (10..10, Some(15))]), "ended early");
         assert!(!complete(&[(0..10, Some(5))]), "more than counted");
+    }
+
+    #[test]
+    fn a_server_that_counts_each_page_by_itself_is_read_to_the_end_and_not_called_complete() {
+        let (listing, pages) = read(&[(0..100, Some(100)), (100..200, Some(100)), (200..250, Some(50))]);
+        assert_eq!((listing.items.len(), pages), (250, 3));
+        assert_ne!(listing.complete, Complete::Yes);
+        let (listing, pages) = read(&[(0..100, Some(100)), (100..100, Some(100))]);
+        assert_eq!((listing.complete, pages), (Complete::Yes, 2), "there happened to be just a hundred");
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(super) fn look(
     }
     let lead = match bytes(desk, post, entry.seen, path, &stat.fingerprint) {
         Ok(seen) => seen,
-        Err(sighting) => return Ok(sighting),
+        Err(sighting) => return Ok(*sighting),
     };
     if lead.content.size == 0 {
         return Ok(Sighting::Empty(lead));
@@ -144,7 +144,7 @@ fn bytes(
     row: Option<Seen>,
     path: &RelPath,
     stat: &Fingerprint,
-) -> Result<Seen, Sighting> {
+) -> Result<Seen, Box<Sighting>> {
     if stat.size == 0 {
         let content = Content { hash: ContentHash(*blake3::hash(b"").as_bytes()), size: 0 };
         return Ok(Seen { fingerprint: *stat, content, trust: Trust::Settled });
@@ -154,9 +154,9 @@ fn bytes(
     }
     match disk::read(&post.root, path, ambient::now(), &desk.cancel) {
         Ok(Look::Whole(seen)) => Ok(trusted_at_last(row, seen)),
-        Ok(Look::Changed) => Err(Sighting::Restless(post.mapping.policy.settle)),
-        Err(error) if error.is_gone() => Err(Sighting::Restless(Duration::ZERO)),
-        Err(error) => Err(cannot(error)),
+        Ok(Look::Changed) => Err(Box::new(Sighting::Restless(post.mapping.policy.settle))),
+        Err(error) if error.is_gone() => Err(Box::new(Sighting::Restless(Duration::ZERO))),
+        Err(error) => Err(Box::new(cannot(error))),
     }
 }
 

@@ -5,9 +5,83 @@ use rusqlite::{Connection, params};
 use crate::file::sighting::Seen;
 use crate::file::{Key, MappingName, RelPath};
 
+use crate::file::Entry;
+use crate::timestamp::Timestamp;
+
 use super::error::Error;
 use super::row::{Cells, Fault};
-use super::{save, seal, tree};
+use super::{Ledger, journal, rewrite, save, seal, tree};
+
+/// A file that some lead refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// Its name in its directory.
+    pub name: Vec<u8>,
+    /// What was last read of it, if it ever was.
+    pub seen: Option<Seen>,
+}
+
+/// Who travels with whom.
+impl Ledger {
+    /// The leads that refer to a file, in path order.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn leads_of(&self, mapping: &MappingName, member: &RelPath) -> Result<Vec<Key>, Error> {
+        self.read(|db| tree::leads_of(db, mapping, member))
+    }
+
+    /// Replaces what a lead refers to: each file, with the reference as it is written in the lead. Writes nothing if it is
+    /// known already.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be written.
+    pub fn put_references(&self, lead: &Key, references: &[(RelPath, String)]) -> Result<(), Error> {
+        if self.read(|db| known_references(db, lead))? == references {
+            return Ok(());
+        }
+        self.write(|db, _| tree::put_references(db, lead, references))
+    }
+
+    /// What was last read of a file, whether it is a lead or only a member; none if it is not known or its row is damaged.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn seen(&self, file: &Key) -> Result<Option<Seen>, Error> {
+        self.read(|db| seen(db, file))
+    }
+
+    /// The files right in `dir` that some lead refers to, with what was last read of them.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn members_in(&self, mapping: &MappingName, dir: &RelPath) -> Result<Vec<Carried>, Error> {
+        self.read(|db| members_in(db, mapping, dir))
+    }
+
+    /// As [`Ledger::put`], with what was read of the bundle's members. In the same transaction every other bundle that carries
+    /// a member which has changed is marked to be looked at: a crash loses no refresh.
+    ///
+    /// # Errors
+    /// [`Error`] if it cannot be written; nothing is then.
+    pub fn put_bundle(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        members: &[(RelPath, Seen)],
+        note: Option<&str>,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(|db, damaged| {
+            for (path, seen) in members {
+                put_seen(db, key, path, seen)?;
+            }
+            save::save(db, key, entry, at, rewrite(damaged, key))?;
+            note.map_or(Ok(()), |note| journal::add(db, key, note, at))
+        })?;
+        self.mended(std::iter::once(key))
+    }
+}
 
 /// What was last read of a file; none if it is not known, or if its row is damaged.
 pub(super) fn seen(db: &Connection, file: &Key) -> Result<Option<Seen>, Error> {
@@ -27,7 +101,7 @@ pub(super) fn members_in(
     db: &Connection,
     mapping: &MappingName,
     dir: &RelPath,
-) -> Result<Vec<(Vec<u8>, Option<Seen>)>, Error> {
+) -> Result<Vec<Carried>, Error> {
     let (from, to) = tree::below(dir);
     let mut statement = db.prepare_cached(
         "SELECT DISTINCT member FROM reference
@@ -41,14 +115,15 @@ pub(super) fn members_in(
         let Ok(path) = RelPath::from_bytes(&path?) else { continue };
         if path.parent() == *dir {
             let name = path.name().to_vec();
-            members.push((name, seen(db, &Key::new(mapping.clone(), path))?));
+            let seen = seen(db, &Key::new(mapping.clone(), path))?;
+            members.push(Carried { name, seen });
         }
     }
     Ok(members)
 }
 
 /// What a lead refers to, in the order in which it was put.
-pub(super) fn references(db: &Connection, lead: &Key) -> Result<Vec<(RelPath, String)>, Error> {
+fn known_references(db: &Connection, lead: &Key) -> Result<Vec<(RelPath, String)>, Error> {
     let mut statement = db.prepare_cached(
         "SELECT member, written FROM reference
          WHERE mapping = (SELECT id FROM mapping WHERE name = ?1) AND lead = ?2 ORDER BY position",

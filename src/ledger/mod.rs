@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::file::sighting::{RootIdentity, Seen};
+use crate::file::sighting::RootIdentity;
 use crate::file::{Entry, Key, MappingName, RelPath, State};
 use crate::id::{FolderId, SourceFileId};
 use crate::timestamp::Timestamp;
@@ -35,6 +35,7 @@ pub use error::Error;
 pub use home::examine;
 pub use journal::{JournalLine, MOST_LINES};
 pub use lock::{Occupancy, occupancy};
+pub use members::Carried;
 pub use reader::Reader;
 pub use standing::{MOST_TROUBLES, Standing};
 pub use tree::{Digest, Known, Listing};
@@ -307,69 +308,6 @@ impl Ledger {
     /// [`Error`] if the ledger cannot be read.
     pub fn keys_in_state(&self, mapping: &MappingName, state: State) -> Result<Vec<Key>, Error> {
         self.read(|db| tree::keys_in_state(db, mapping, state))
-    }
-
-    /// The leads that refer to a file, in path order.
-    ///
-    /// # Errors
-    /// [`Error`] if the ledger cannot be read.
-    pub fn leads_of(&self, mapping: &MappingName, member: &RelPath) -> Result<Vec<Key>, Error> {
-        self.read(|db| tree::leads_of(db, mapping, member))
-    }
-
-    /// Replaces what a lead refers to: each file, with the reference as it is written in the lead. Writes nothing if it is
-    /// known already.
-    ///
-    /// # Errors
-    /// [`Error`] if the ledger cannot be written.
-    pub fn put_references(&self, lead: &Key, references: &[(RelPath, String)]) -> Result<(), Error> {
-        if self.read(|db| members::references(db, lead))? == references {
-            return Ok(());
-        }
-        self.write(|db, _| tree::put_references(db, lead, references))
-    }
-
-    /// What was last read of a file, whether it is a lead or only a member; none if it is not known or its row is damaged.
-    ///
-    /// # Errors
-    /// [`Error`] if the ledger cannot be read.
-    pub fn seen(&self, file: &Key) -> Result<Option<Seen>, Error> {
-        self.read(|db| members::seen(db, file))
-    }
-
-    /// The files right in `dir` that some lead refers to, with what was last read of them.
-    ///
-    /// # Errors
-    /// [`Error`] if the ledger cannot be read.
-    pub fn members_in(
-        &self,
-        mapping: &MappingName,
-        dir: &RelPath,
-    ) -> Result<Vec<(Vec<u8>, Option<Seen>)>, Error> {
-        self.read(|db| members::members_in(db, mapping, dir))
-    }
-
-    /// As [`Ledger::put`], with what was read of the bundle's members. In the same transaction every other bundle that carries
-    /// a member which has changed is marked to be looked at: a crash loses no refresh.
-    ///
-    /// # Errors
-    /// [`Error`] if it cannot be written; nothing is then.
-    pub fn put_bundle(
-        &self,
-        key: &Key,
-        entry: &Entry,
-        members: &[(RelPath, Seen)],
-        note: Option<&str>,
-        at: Timestamp,
-    ) -> Result<(), Error> {
-        self.write(|db, damaged| {
-            for (path, seen) in members {
-                members::put_seen(db, key, path, seen)?;
-            }
-            save::save(db, key, entry, at, rewrite(damaged, key))?;
-            note.map_or(Ok(()), |note| journal::add(db, key, note, at))
-        })?;
-        self.mended(std::iter::once(key))
     }
 
     /// The remote folder of a directory.

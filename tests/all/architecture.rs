@@ -48,7 +48,7 @@ const MAP: &[Room] = &[
     ("survey", Flows, &["assembly", "ledger", "disk", "plan", "bundle", "references", "mapping", "file"]),
     ("deed", Flows, &["desk", "disk", "cloud", "worker", "plan", "verdict", "file", "id"]),
     ("desk", Flows, &[
-        "shelf", "board", "pace", "meter", "config", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp",
+        "shelf", "board", "pace", "meter", "config", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp", "id",
     ]),
     ("assembly", Flows, &["disk", "bundle", "references", "file"]),
     ("shelf", Flows, &[

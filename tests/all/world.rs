@@ -131,6 +131,7 @@ folder = "{folder}"
 
     /// One pass over everything as another user, or with another source of tokens.
     pub(crate) async fn sync_as(&self, client: Client) -> (Ending, Vec<Event>) {
+        self.let_go().await;
         let config = self.config();
         let desk = Desk::lay(&config, client, self.ledger(), Meter::default());
         let orders = Orders {

@@ -128,7 +128,7 @@ fn member(desk: &Desk, post: &Post, key: &Key) -> Result<Member, ledger::Error> 
     let row = desk.ledger.seen(key)?;
     Ok(match bytes(desk, post, row, path, &stat) {
         Ok(seen) => Member::Whole(Part { name, path: path.clone(), content: seen.content }, seen),
-        Err(sighting) => Member::Instead(sighting),
+        Err(sighting) => Member::Instead(*sighting),
     })
 }
 
