@@ -61,10 +61,23 @@ pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Erro
     let Some(post) = desk.posts.get(&errand.key.mapping) else {
         return Ok(Considered { entry: stored, sighting: Sighting::Unlooked, action: Action::Rest });
     };
+    if is_theirs(desk, &stored, errand, &desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?) {
+        return Ok(Considered { entry: stored, sighting: Sighting::Unlooked, action: Action::Rest });
+    }
     let sighting = look::look(desk, post, &stored, errand)?;
     let entry = absorb(stored, &sighting);
     let action = plan::decide(&entry, &sighting, &post.mapping.policy, &Remote::Unasked, moment());
     Ok(Considered { entry, sighting, action })
+}
+
+/// Whether a file is only sent with the models that carry it: one that leads a bundle of its own never is, and neither is one
+/// that was sent by itself before.
+fn is_theirs(desk: &Desk, stored: &Entry, errand: &Errand, leads: &[Key]) -> bool {
+    let path = &errand.key.path;
+    let leads_itself = desk.posts.get(&errand.key.mapping).is_some_and(|post| {
+        !is_dependent(path) && post.mapping.filter.admits_file(path) == Admission::Admitted
+    });
+    !leads.is_empty() && stored.is_unsent() && !leads_itself
 }
 
 /// Takes one step of one bundle.
@@ -101,12 +114,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         blocking(move || {
             let stored = desk.ledger.entry(&errand.key)?;
             let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
-            // A texture that models carry is theirs to send, unless it was sent by itself before.
-            let leads_itself = desk.posts.get(&errand.key.mapping).is_some_and(|post| {
-                !is_dependent(&errand.key.path)
-                    && post.mapping.filter.admits_file(&errand.key.path) == Admission::Admitted
-            });
-            if !leads.is_empty() && stored.is_unsent() && !leads_itself {
+            if is_theirs(&desk, &stored, &errand, &leads) {
                 return Ok::<_, ledger::Error>((stored, leads, None));
             }
             let considered = consider(&desk, &errand)?;
@@ -170,7 +178,16 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         _ => None,
     };
     let entry = match plan::before(&entry, &action) {
-        Some(intended) => put(desk, &key, intended, &found.members, Some("sending".to_owned())).await?,
+        Some(intended) => {
+            let note = match missing(&sighting) {
+                Some(missing) => {
+                    tracing::warn!(bundle = %key, "sent with what is there: {missing}");
+                    format!("sending with what is there: {missing}")
+                }
+                None => "sending".to_owned(),
+            };
+            put(desk, &key, intended, &found.members, Some(note)).await?
+        }
         None => entry,
     };
     let outcome = match &action {
@@ -210,6 +227,14 @@ fn members_of(sighting: &Sighting) -> Vec<(RelPath, Seen)> {
         | Sighting::Empty(_)
         | Sighting::Unreadable(_)
         | Sighting::Unfit(_) => Vec::new(),
+    }
+}
+
+/// What a bundle is sent without.
+fn missing(sighting: &Sighting) -> Option<String> {
+    match sighting {
+        Sighting::Whole(whole) if !whole.missing.is_empty() => Some(whole.missing.join("; ")),
+        _ => None,
     }
 }
 

@@ -275,6 +275,8 @@ impl Known {
         if let Some(waits_for) = self.waits_for() {
             answer.push(format!("  {:<12}{waits_for}", "waits for"));
         }
+        // The answer says it already.
+        lines.retain(|line| !line.starts_with("  reason "));
         lines.splice(1..1, answer);
         lines
     }
