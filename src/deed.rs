@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
+use crate::ambient;
 use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadError, UploadTask};
 use crate::desk::{Desk, Post};
 use crate::disk;
-use crate::file::entry::{Conversion, RemotePart, Title};
+use crate::file::entry::{Conversion, Doubt, RemotePart, Title};
 use crate::file::{ContentHash, Intent, Part, PartName};
 use crate::id::{SourceFileId, UploadTaskId};
 use crate::plan::{Action, Claim, Finding, GaveUp, HowItEnded, Outcome, Proof};
@@ -19,7 +20,7 @@ use crate::worker::blocking;
 pub async fn perform(desk: &Arc<Desk>, post: &Post, action: &Action) -> Outcome {
     match action {
         Action::Upload(intent) => upload(desk, post, intent).await,
-        Action::LookUp(intent, _) => look_up(desk, intent).await,
+        Action::LookUp(intent, doubt) => look_up(desk, intent, doubt).await,
         Action::Follow(intent, conversion) => follow(desk, intent, conversion).await,
         Action::Rest
         | Action::Forget
@@ -144,7 +145,7 @@ fn estimate(bytes: u64) -> std::time::Duration {
 }
 
 /// What became of an attempt whose answer was lost: the folder's upload tasks first, then its source files.
-async fn look_up(desk: &Arc<Desk>, intent: &Intent) -> Outcome {
+async fn look_up(desk: &Arc<Desk>, intent: &Intent, doubt: &Doubt) -> Outcome {
     let tasks = match desk.client.upload_tasks(intent.folder, |_| false).await {
         Ok(tasks) => tasks,
         // A token that may not read tasks may still list files.
@@ -159,8 +160,49 @@ async fn look_up(desk: &Arc<Desk>, intent: &Intent) -> Outcome {
         }
     }
     let untold = tasks.iter().find(|task| task.conversions.is_empty() && !task.status.is_final());
-    by_files(desk, intent, None, untold).await
+    match by_files(desk, intent, None, untold).await {
+        // Only when listings have had their time: until then a new file may simply not be listed yet.
+        Outcome::NotThere if has_waited(desk, doubt) => under_an_old_id(desk, intent).await,
+        told => told,
+    }
 }
+
+fn has_waited(desk: &Desk, doubt: &Doubt) -> bool {
+    doubt.absent_since.is_some_and(|since| ambient::now().since(since) >= desk.patience.ambiguous_wait)
+}
+
+/// Whether the attempt arrived as a file that was there before: a cloud may put new bytes under the old id, or keep equal bytes
+/// once. Neither is documented, so a file of ours with the right size is downloaded and compared before anything is sent again.
+async fn under_an_old_id(desk: &Arc<Desk>, intent: &Intent) -> Outcome {
+    let [lead] = &*intent.parts else { return Outcome::NotThere };
+    let listing = match desk.client.source_files(intent.folder).await {
+        Ok(listing) => listing,
+        Err(error) => return Outcome::Failed(error.into_failure()),
+    };
+    let mut of_this_size: Vec<_> =
+        listing.items.iter().filter(|file| file.size == lead.content.size).collect();
+    of_this_size.sort_by_key(|file| file.original_name != lead.name.as_str());
+    for file in of_this_size.into_iter().take(OLD_IDS) {
+        match claimed(desk, file.id).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(failure) => return Outcome::Failed(failure),
+        }
+        match holds(desk, file.id, lead.content.hash).await {
+            Ok(true) => {
+                let files = vec![(lead.name.clone(), file.id)];
+                return Outcome::Found(Finding { task: None, files, surplus: Vec::new() });
+            }
+            Ok(false) => {}
+            Err(error) if error.status() == Some(404) => {}
+            Err(error) => return Outcome::Failed(error.into_failure()),
+        }
+    }
+    Outcome::NotThere
+}
+
+/// How many files of ours are compared with an attempt that left no new one.
+const OLD_IDS: usize = 4;
 
 /// Whether a task is what the attempt became: it names the lead, with a remote file that nobody knew before.
 async fn by_task(desk: &Arc<Desk>, intent: &Intent, task: &UploadTask) -> Result<Option<Finding>, Failure> {
@@ -267,6 +309,13 @@ async fn follow(desk: &Arc<Desk>, intent: &Intent, conversion: &Conversion) -> O
     };
     let task = match desk.board.task(intent.folder, id).await {
         Ok(Some(task)) => task,
+        // What the cloud has just made may not be known everywhere yet.
+        Ok(None) if is_young(desk, intent) => {
+            return Outcome::Underway(Conversion {
+                progress: "taken in, waiting for its task to be readable".to_owned(),
+                ..conversion.clone()
+            });
+        }
         Ok(None) => return Outcome::TaskGone,
         // A token that may not read tasks: the files are the only witness.
         Err(error) if error.status() == Some(403) => return Outcome::TaskGone,
@@ -305,6 +354,11 @@ async fn follow(desk: &Arc<Desk>, intent: &Intent, conversion: &Conversion) -> O
             _,
         ) => Outcome::Underway(news),
     }
+}
+
+/// Whether the attempt is so young that the cloud's "no such task" may mean "not yet".
+fn is_young(desk: &Desk, intent: &Intent) -> bool {
+    ambient::now().since(intent.at) < desk.patience.grace
 }
 
 /// The cloud's words for how far a task is; a change in any of them is progress.

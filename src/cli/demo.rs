@@ -148,7 +148,7 @@ fn table(show: Show<'_>, stage: &Stage, passed: &Passed) -> Result<(), Failure> 
         bytes(passed.reading.sent_bytes)
     ));
     if !left.is_empty() {
-        show.say(&format!("  not sent: {left}"));
+        show.say(&format!("  not files of their own: {left}"));
     }
     show.aside("  Synced means converted: what 3dverse made of a file can be used in scenes.");
     let files: Vec<_> = rows.iter().map(|(key, entry)| show::object(key, entry)).collect();

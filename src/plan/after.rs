@@ -243,6 +243,7 @@ fn converted(
         lead,
         members: parts.collect(),
     };
+    let current = keep_titles(entry, current);
     let lives = |id: SourceFileId| current.parts().any(|part| part.source_file == id);
     let mut copies: Vec<_> = entry.copies.iter().filter(|copy| !lives(copy.source_file)).cloned().collect();
     if let Some(old) = &entry.current {
@@ -258,6 +259,15 @@ fn converted(
         }));
     }
     Entry { seen: entry.seen, current: Some(current), attempt: Attempt::Idle, copies, aside: None }
+}
+
+/// A file that was only linked stays so, also where the cloud put a new version under its id.
+fn keep_titles(entry: &Entry, mut current: Current) -> Current {
+    let known = |id| entry.current.iter().flat_map(Current::parts).find(|part| part.source_file == id);
+    for part in std::iter::once(&mut current.lead).chain(&mut current.members) {
+        part.title = known(part.source_file).map_or(part.title, |known| known.title);
+    }
+    current
 }
 
 fn gave_up(entry: &Entry, intent: &Intent, end: GaveUp, now: Timestamp) -> Entry {

@@ -80,6 +80,7 @@ poll_max = "100ms"
 retry_first = "20ms"
 retry_max = "200ms"
 stalled_after = "3s"
+grace = "1s"
 stall_timeout = "1s"
 answer_timeout = "3s"
 [defaults]
