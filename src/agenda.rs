@@ -285,9 +285,21 @@ impl Agenda {
     /// When `take_due` may next give something out; none if nothing waits.
     #[must_use]
     pub fn next_due(&self) -> Option<Tick> {
-        let (due, key) = self.due.first()?;
-        let held = self.mappings.get(&key.mapping).map_or(Tick::default(), |hold| hold.until);
-        Some((*due).max(self.everybody.until).max(held))
+        let everybody = self.everybody.opens()?;
+        let mut next: Option<Tick> = None;
+        for (due, key) in &self.due {
+            if next.is_some_and(|next| *due >= next) {
+                break;
+            }
+            // One that tries whether a trouble has passed is out, and its end wakes the loop.
+            let Some(opens) = self.mappings.get(&key.mapping).map_or(Some(Tick::default()), Hold::opens)
+            else {
+                continue;
+            };
+            let may = (*due).max(everybody).max(opens);
+            next = Some(next.map_or(may, |next| next.min(may)));
+        }
+        next
     }
 
     /// Whether a bundle is on it, waiting or out.
@@ -330,6 +342,14 @@ impl Agenda {
 impl Hold {
     fn gives(&self, now: Tick) -> bool {
         self.failures == 0 || (self.until <= now && self.probing.is_none())
+    }
+
+    /// From when on it gives anything; none while one is out to try.
+    fn opens(&self) -> Option<Tick> {
+        match self.probing {
+            Some(Probe) => None,
+            None => Some(if self.failures == 0 { Tick::default() } else { self.until }),
+        }
     }
 
     fn given(&mut self) {

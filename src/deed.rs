@@ -256,8 +256,18 @@ async fn by_files(
             candidates.retain(|file| others.as_ref().is_none_or(|others| !others.contains(&file.id)));
         }
         let is_lead = intent.parts.first() == Some(part);
+        // Of several of one size the bytes tell: another bundle may have sent another version of the same texture.
+        candidates.sort_by_key(|file| file.size != part.content.size);
+        let is_disputed = candidates.iter().filter(|file| file.size == part.content.size).count() > 1;
         for file in candidates {
             let is_first = files.iter().all(|(name, _)| *name != part.name);
+            if is_first && is_disputed && file.size == part.content.size {
+                match holds(desk, file.id, part.content.hash).await {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(error) => return Outcome::Failed(error.into_failure()),
+                }
+            }
             if file.size == part.content.size && is_first && desk.reserved.take(file.id, intent.id) {
                 files.push((part.name.clone(), file.id));
             } else if is_lead {
@@ -416,7 +426,21 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
             Outcome::Found(finding) | Outcome::FoundUntold(finding, _) => files.extend(finding.files),
             Outcome::Failed(failure) => return Outcome::Failed(failure),
             // Listings lag: a file that was taken in shows up sooner or later.
-            _ => return waits_for("its files to be listed", files, news),
+            _ if ambient::now().since(intent.at) < desk.patience.ambiguous_wait => {
+                return waits_for("its files to be listed", files, news);
+            }
+            _ => {}
+        }
+    }
+    // A cloud that keeps equal bytes once leaves no file of its own for a member that another bundle brought.
+    for part in without(intent, &files).parts {
+        if ambient::now().since(intent.at) < desk.patience.ambiguous_wait {
+            return waits_for("its files to be listed", files, news);
+        }
+        match shared(desk, intent, &part).await {
+            Ok(Some(id)) => files.push((part.name, id)),
+            Ok(None) => return waits_for("its files to be listed", files, news),
+            Err(error) => return Outcome::Failed(error.into_failure()),
         }
     }
     let mut parts = Vec::new();
@@ -452,6 +476,24 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
         }
     }
     Outcome::Converted(parts)
+}
+
+/// A file in the folder that holds a part's bytes, whoever brought it: those of its name first, and no more than a few.
+async fn shared(
+    desk: &Arc<Desk>,
+    intent: &Intent,
+    part: &Part,
+) -> Result<Option<SourceFileId>, cloud::Error> {
+    let listing = desk.client.source_files(intent.folder).await?;
+    let mut of_this_size: Vec<_> =
+        listing.items.iter().filter(|file| file.size == part.content.size).collect();
+    of_this_size.sort_by_key(|file| file.original_name != part.name.as_str());
+    for file in of_this_size.into_iter().take(OLD_IDS) {
+        if holds(desk, file.id, part.content.hash).await? {
+            return Ok(Some(file.id));
+        }
+    }
+    Ok(None)
 }
 
 /// The intent with those parts only whose remote files are not known.

@@ -5,20 +5,20 @@
 mod again;
 mod look;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::agenda::{Errand, Reach};
 use crate::ambient;
 use crate::deed;
 use crate::desk::{Desk, Post};
-use crate::file::entry::Entry;
+use crate::file::entry::{AsideState, Entry, Travels};
+use crate::file::part::version_of;
 use crate::file::sighting::Seen;
 use crate::file::{Key, RelPath, Sighting, State};
 use crate::ledger;
 use crate::mapping::Admission;
 use crate::mapping::format::is_dependent;
-use crate::plan::{self, Action, HowItEnded, Moment, Outcome, Remote};
+use crate::plan::{self, Action, Moment, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
@@ -39,6 +39,8 @@ pub struct Ended {
     pub is: State,
     /// What the ledger now believes of it; none where the ledger could not be read.
     pub entry: Option<Arc<Entry>>,
+    /// Bundles that have to be looked at because of it: those that carry its lead, and what it carries no more.
+    pub also: Vec<Key>,
 }
 
 /// What a bundle looks like and what would be done about it, without doing it.
@@ -93,6 +95,7 @@ pub async fn step(desk: Arc<Desk>, errand: Errand) -> Ended {
             was: State::Ready,
             is: State::Ready,
             entry: None,
+            also: Vec::new(),
         },
     }
 }
@@ -107,6 +110,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             was: State::Ready,
             is: State::Ready,
             entry: None,
+            also: Vec::new(),
         });
     };
     let looked = {
@@ -133,6 +137,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
                 was: is,
                 is,
                 entry: None,
+                also: Vec::new(),
             });
         }
     };
@@ -248,46 +253,77 @@ async fn finish(
     outcome: Outcome,
     reach: Reach,
 ) -> Result<Ended, ledger::Error> {
-    learn_formats(desk, action, &outcome).await?;
     let (mut new, mut verdict) = plan::after(&entry, action, outcome, &desk.patience, ambient::now());
     if let (Verdict::Done, Some(tick)) = (&verdict, look::read_once_more(&new)) {
         verdict = Verdict::LookAgain(tick);
     }
     let is = new.state();
     let has_moved = new.seen.map(|seen| seen.content) != found.stored.seen.map(|seen| seen.content);
-    // A bundle with members may have been marked to be looked at: writing it says that it was.
-    if new != found.stored || new != entry || !found.members.is_empty() {
+    // What was read of the members is remembered only where the entry says what follows from it: if the step failed, the walk
+    // must find that they have changed.
+    let members: &[_] = if is == State::Synced { &found.members } else { &[] };
+    if new != found.stored || new != entry || !members.is_empty() {
         let note = (found.was != is).then(|| note(&new, is));
-        new = put(desk, key, new, &found.members, note).await?;
+        new = put(desk, key, new, members, note).await?;
+    }
+    if verdict == Verdict::Done && is == State::Synced {
+        unmark(desk, key).await?;
+    }
+    let mut also = Vec::new();
+    if releases(action) {
+        also.extend(release(desk, key).await?);
     }
     // What others carry too is theirs to send anew.
-    if verdict == Verdict::Done && !found.leads.is_empty() && (has_moved || is == State::Deleted) {
-        verdict = Verdict::Instead(found.leads);
+    if has_moved || is == State::Deleted {
+        also.extend(found.leads);
     }
-    Ok(Ended { key: key.clone(), verdict, reach, was: found.was, is, entry: Some(Arc::new(new)) })
+    if new.travels == Travels::WithoutUnlisted && found.stored.travels == Travels::Whole {
+        tracing::warn!(
+            bundle = %key,
+            "the cloud rejects it with files of formats that it does not list; it is sent without them"
+        );
+    }
+    Ok(Ended { key: key.clone(), verdict, reach, was: found.was, is, entry: Some(Arc::new(new)), also })
 }
 
-/// A bundle with members of formats that the cloud does not list was rejected: the next try goes without them.
-async fn learn_formats(desk: &Arc<Desk>, action: &Action, outcome: &Outcome) -> Result<(), ledger::Error> {
-    let (Action::Follow(intent, _), Outcome::GaveUp(end)) = (action, outcome) else { return Ok(()) };
-    if end.how != HowItEnded::Rejected {
-        return Ok(());
+/// Whether a bundle carries nothing any more: its lead is gone, or not ours to send.
+fn releases(action: &Action) -> bool {
+    match action {
+        Action::Forget => true,
+        Action::StandAside(aside, _) => matches!(aside.state, AsideState::Deleted | AsideState::Detached),
+        Action::Rest
+        | Action::Wait(_)
+        | Action::Consult
+        | Action::Verify(_)
+        | Action::Upload(_)
+        | Action::LookUp(..)
+        | Action::Follow(..) => false,
     }
-    let extensions: BTreeSet<_> =
-        intent.parts.iter().skip(1).filter_map(|part| look::unlisted(&part.path)).collect();
-    if extensions.is_empty() {
-        return Ok(());
-    }
-    let list = extensions.iter().map(|it| format!(".{it}")).collect::<Vec<_>>().join(", ");
-    tracing::warn!("the cloud rejects models with {list} files; they are sent without them from now on");
-    let desk = Arc::clone(desk);
-    blocking(move || desk.refused.learn(&desk.ledger, &extensions)).await
+}
+
+/// Forgets what a lead refers to. The files that it carried are their own now, or other models'.
+async fn release(desk: &Arc<Desk>, lead: &Key) -> Result<Vec<Key>, ledger::Error> {
+    let (ledger, lead) = (desk.ledger.clone(), lead.clone());
+    blocking(move || {
+        let carried = ledger.references(&lead)?;
+        ledger.put_references(&lead, &[])?;
+        Ok(carried.into_iter().map(|(path, _)| Key::new(lead.mapping.clone(), path)).collect())
+    })
+    .await
+}
+
+/// The bundle was looked at as a whole and rests: what marked it has been dealt with.
+async fn unmark(desk: &Arc<Desk>, key: &Key) -> Result<(), ledger::Error> {
+    let (ledger, key) = (desk.ledger.clone(), key.clone());
+    blocking(move || if ledger.is_marked(&key)? { ledger.unmark(&key) } else { Ok(()) }).await
 }
 
 /// The ledger's entry with what was just seen in it.
 fn absorb(stored: Entry, sighting: &Sighting) -> Entry {
     match sighting {
-        Sighting::Whole(whole) => Entry { seen: Some(whole.seen), ..stored },
+        Sighting::Whole(whole) => {
+            Entry { seen: Some(whole.seen), wanted: Some(version_of(&whole.parts)), ..stored }
+        }
         Sighting::Empty(seen) => Entry { seen: Some(*seen), ..stored },
         Sighting::Unlooked
         | Sighting::Unknown(_)

@@ -1,6 +1,6 @@
 //! What the flows work at: mappings and doors, laid out once. Holds, and does nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,8 +42,6 @@ pub struct Desk {
     pub pace: Pace,
     /// Files that were seen and not yet at rest.
     pub restless: Restless,
-    /// Formats that made the cloud reject a bundle: members of these stay behind.
-    pub refused: RefusedFormats,
     /// Remote files that an attempt has taken for its own and not written down yet.
     pub reserved: Reserved,
     /// One permit for each upload that may run at once.
@@ -60,7 +58,6 @@ impl Desk {
             let post = Post { mapping: mapping.clone(), root: Root::new(mapping.root.clone()) };
             (mapping.name.clone(), Arc::new(post))
         });
-        let ledger_of_formats = ledger.clone();
         Arc::new(Self {
             posts: posts.collect(),
             shelf: Shelf::new(client.clone(), ledger.clone(), config.patience.clone()),
@@ -72,7 +69,6 @@ impl Desk {
             pace: Pace::new(config.rate),
             restless: Restless::default(),
             reserved: Reserved::default(),
-            refused: RefusedFormats::remembered(&ledger_of_formats),
             uploads: Arc::new(Semaphore::new(config.patience.uploads)),
             cancel: CancellationToken::new(),
         })
@@ -94,41 +90,6 @@ impl Reserved {
             reserved.clear();
         }
         *reserved.entry(file).or_insert(attempt) == attempt
-    }
-}
-
-/// Formats that the cloud does not list and that made it reject a bundle. Whether it takes such members is not documented, so
-/// they are sent until it says no, and then not again.
-#[derive(Debug, Default)]
-pub struct RefusedFormats(Mutex<BTreeSet<String>>);
-
-/// Under which name they are kept in the ledger.
-const REFUSED: &str = "refused_formats";
-
-impl RefusedFormats {
-    /// Those that the ledger remembers; none if it cannot be read now, which only costs another rejection.
-    #[must_use]
-    fn remembered(ledger: &Ledger) -> Self {
-        let text = ledger.meta(REFUSED).ok().flatten().unwrap_or_default();
-        Self(Mutex::new(text.split_whitespace().map(str::to_owned).collect()))
-    }
-
-    /// Whether members with this extension stay behind.
-    pub fn contains(&self, extension: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(extension)
-    }
-
-    /// Remembers what a rejection taught. Blocks: call it off the async threads.
-    ///
-    /// # Errors
-    /// What the ledger says.
-    pub fn learn(&self, ledger: &Ledger, extensions: &BTreeSet<String>) -> Result<(), crate::ledger::Error> {
-        let text = {
-            let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            refused.extend(extensions.iter().cloned());
-            refused.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
-        };
-        ledger.put_meta(REFUSED, &text)
     }
 }
 

@@ -102,32 +102,31 @@ pub fn survey(
             found: before,
         });
     }
+    // Whose a file is to send can only be said when all models are known.
+    let graph = format!("graph/{}", mapping.name);
+    if !from.is_root() && ledger.meta(&graph)?.is_none() {
+        let join = Join::new(ledger, mapping, root, visitor, Stage::References);
+        let visit = Visit { enter: &|_| {}, directory: &|directory: Directory| join.take(&directory) };
+        disk::scan(root, mapping, &RelPath::root(), THREADS, cancel, visit)?;
+        join.close()?;
+    }
     let mut stage = Stage::Leads;
     let report = loop {
-        let join = Join {
-            ledger,
-            mapping,
-            root,
-            visitor,
-            stage,
-            saw_dependents: AtomicBool::new(false),
-            failed: Mutex::new(None),
-            at_rest: Mutex::new(Vec::new()),
-        };
+        let join = Join::new(ledger, mapping, root, visitor, stage);
         let directory = |directory: Directory| join.take(&directory);
         let visit = Visit { enter: visitor.enter, directory: &directory };
         let report = disk::scan(root, mapping, from, THREADS, cancel, visit)?;
-        join.flush()?;
-        if let Some(error) = join.failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            return Err(error.into());
-        }
+        let saw_dependents = join.close()?;
         // Images are handed out only when it is known which models carry them. Walking once more costs less than keeping
         // them all in mind.
-        if stage == Stage::Dependents || !join.saw_dependents.into_inner() {
+        if stage == Stage::Dependents || !saw_dependents {
             break report;
         }
         stage = Stage::Dependents;
     };
+    if from.is_root() && ledger.meta(&graph)?.is_none() {
+        ledger.put_meta(&graph, "known")?;
+    }
     if pinned.is_none() && RootProof::attest(None, &report.before, &report.after).is_some() {
         ledger.put_root(&mapping.name, &report.before)?;
     }
@@ -142,6 +141,8 @@ pub fn survey(
 /// What a walk is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// Only what models refer to is written down; nothing is handed out.
+    References,
     /// Models and what else leads a bundle, whoever carries it; and all that is away.
     Leads,
     /// What may be a mere member.
@@ -166,7 +167,49 @@ struct Join<'a> {
     at_rest: Mutex<Vec<(RelPath, Digest)>>,
 }
 
-impl Join<'_> {
+impl<'a> Join<'a> {
+    fn new(
+        ledger: &'a Ledger,
+        mapping: &'a Mapping,
+        root: &'a Root,
+        visitor: Visitor<'a>,
+        stage: Stage,
+    ) -> Self {
+        Self {
+            ledger,
+            mapping,
+            root,
+            visitor,
+            stage,
+            saw_dependents: AtomicBool::new(false),
+            failed: Mutex::new(None),
+            at_rest: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Writes down what is left. Returns whether something was left to another walk.
+    fn close(self) -> Result<bool, ledger::Error> {
+        self.flush()?;
+        match self.failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(self.saw_dependents.into_inner()),
+        }
+    }
+
+    /// Writes down what the models of a directory refer to.
+    fn note_references(&self, directory: &Directory) -> Result<(), ledger::Error> {
+        for (file, _) in &directory.files {
+            let Ok(path) = directory.path.join(file) else { continue };
+            if !is_dependent(&path)
+                && Assembly::may_refer(&path)
+                && let Ok(bundle) = Assembly::new(self.root.clone()).bundle(&path)
+            {
+                self.ledger.put_references(&self.mapping.key(path), &bundle.watched())?;
+            }
+        }
+        Ok(())
+    }
+
     fn take(&self, directory: &Directory) {
         if let Err(error) = self.try_take(directory) {
             let mut failed = self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -175,6 +218,9 @@ impl Join<'_> {
     }
 
     fn try_take(&self, directory: &Directory) -> Result<(), ledger::Error> {
+        if self.stage == Stage::References {
+            return self.note_references(directory);
+        }
         let name = &self.mapping.name;
         // What is not ours to send may still travel with a model: its stat belongs to the picture.
         let mut members = Vec::new();
@@ -242,8 +288,10 @@ impl Join<'_> {
         if !is_dependent(&path) {
             return Ok(false);
         }
-        let seen = self.ledger.seen(&self.mapping.key(path))?;
-        Ok(seen.is_some_and(|seen| is_same_file(&seen, fingerprint)))
+        let key = self.mapping.key(path);
+        let is_same = self.ledger.seen(&key)?.is_some_and(|seen| is_same_file(&seen, fingerprint));
+        // A file that nobody carries any more is its own.
+        Ok(is_same && !self.ledger.leads_of(&key.mapping, &key.path)?.is_empty())
     }
 
     /// Hands a file out in the walk that is for it; of a model it is first written down what it refers to.
@@ -257,7 +305,7 @@ impl Join<'_> {
         let key = self.mapping.key(path);
         match (self.stage, is_dependent(&key.path)) {
             (Stage::Leads, true) => self.saw_dependents.store(true, Ordering::Relaxed),
-            (Stage::Dependents, false) => {}
+            (Stage::Dependents, false) | (Stage::References, _) => {}
             (Stage::Leads, false) => {
                 if Assembly::may_refer(&key.path)
                     && let Ok(bundle) = Assembly::new(self.root.clone()).bundle(&key.path)
@@ -320,6 +368,12 @@ impl Join<'_> {
             return Ok(false);
         }
         let mut all_told = true;
+        for member in self.ledger.members_below(&self.mapping.name, &below)? {
+            all_told = false;
+            if self.stage == Stage::Leads {
+                (self.visitor.found)(Found::Away(self.mapping.key(member)));
+            }
+        }
         let mut after = None;
         loop {
             let page = self.ledger.keys_below(&self.mapping.name, &below, after.as_ref(), PAGE)?;

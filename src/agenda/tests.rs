@@ -110,6 +110,23 @@ fn trouble_of_one_mapping_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_mapping_that_is_held_does_not_keep_the_loop_asleep_for_the_others() {
+    let mut agenda = agenda();
+    let other = Key::new(MappingName::new("other"), key("x").path);
+    for name in ["a", "b"] {
+        agenda.note(key(name), Voucher::Scanned, at(0), Duration::ZERO);
+    }
+    let out = agenda.take_due(at(0), 1);
+    agenda.close(&out[0].key, &failed(Blame::Mapping), Reach::Cloud, at(0), 1.0);
+    agenda.note(other.clone(), Voucher::Closed, at(0), Duration::from_millis(500));
+    assert_eq!(agenda.next_due(), Some(Tick::new(Duration::from_millis(500))));
+    let probe = agenda.take_due(at(1), 9);
+    assert!(keys(&probe).contains(&other));
+    assert_eq!(probe.len(), 2, "one of the held mapping tries");
+    assert_eq!(agenda.next_due(), None, "its end wakes the loop, not the clock");
+}
+
+#[test]
 fn the_wish_of_the_server_is_a_lower_bound() {
     let mut agenda = agenda();
     agenda.note(key("a"), Voucher::Scanned, at(0), Duration::ZERO);

@@ -120,10 +120,12 @@ impl Barrier {
         if !self.waiting.contains_key(&ended.key) {
             return;
         }
-        if let Verdict::Instead(leads) = &ended.verdict {
-            for lead in leads {
-                self.found.0 += u64::from(self.waiting.insert(lead.clone(), 0).is_none());
-            }
+        let instead = match &ended.verdict {
+            Verdict::Instead(leads) => leads.as_slice(),
+            Verdict::Done | Verdict::LookAgain(_) | Verdict::Failed(_) => &[],
+        };
+        for other in instead.iter().chain(&ended.also).filter(|other| agenda.contains(other)) {
+            self.found.0 += u64::from(self.waiting.insert(other.clone(), 0).is_none());
         }
         let is_released = self.pass.releases(ended).is_some();
         if is_released || !agenda.contains(&ended.key) {

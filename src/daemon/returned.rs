@@ -9,6 +9,7 @@ use crate::agenda::Reach;
 use crate::ambient;
 use crate::delivery::Ended;
 use crate::file::{Key, MappingName, State};
+use crate::survey::Found;
 use crate::verdict::{Blame, Failure, Verdict};
 
 impl Daemon {
@@ -29,6 +30,9 @@ impl Daemon {
             ended.verdict = Verdict::Done;
         }
         self.agenda.close(&key, &ended.verdict, ended.reach, now, ambient::dice());
+        for also in &ended.also {
+            self.note_found(Found::There(also.clone(), 0));
+        }
         if self.rounds.get(&key.mapping).is_some_and(Round::is_paused) {
             self.agenda.drop_mapping(&key.mapping);
         }
@@ -102,5 +106,6 @@ fn panicked(key: &Key) -> Ended {
         was: State::Ready,
         is: State::Ready,
         entry: None,
+        also: Vec::new(),
     }
 }

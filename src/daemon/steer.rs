@@ -288,12 +288,15 @@ impl Daemon {
                 watcher.remove(&name);
             }
         }
-        self.desk = desk;
+        let before = std::mem::replace(&mut self.desk, desk);
         for post in self.desk.posts.values() {
             let name = &post.mapping.name;
+            let is_same_root =
+                before.posts.get(name).is_some_and(|before| before.root.path() == post.root.path());
             if let Some(watcher) = &self.watcher
-                && !self.rounds.contains_key(name)
+                && !is_same_root
             {
+                watcher.remove(name);
                 watcher.add(name, &post.root);
             }
             let round = Round::new(post, self.watcher.as_ref());

@@ -18,8 +18,6 @@ use crate::mapping::{Admission, UNVOUCHED};
 use crate::plan::is_same_file;
 use crate::timestamp::Tick;
 
-pub(super) use members::unlisted;
-
 /// What the disk shows of the errand's bundle.
 pub(super) fn look(
     desk: &Desk,
@@ -72,7 +70,7 @@ pub(super) fn look(
     let part = Part { name, path: path.clone(), content: lead.content };
     let whole = Whole { seen: lead, parts: vec![part], members: Vec::new(), missing: Vec::new() };
     if Assembly::may_refer(path) {
-        return members::join(desk, post, &errand.key, whole);
+        return members::join(desk, post, entry, errand, whole);
     }
     Ok(Sighting::Whole(whole))
 }

@@ -23,6 +23,21 @@ pub struct Entry {
     pub copies: Vec<RemoteCopy>,
     /// Why it stands aside, if it does.
     pub aside: Option<Aside>,
+    /// The version that the disk held when the whole bundle was last looked at: the goal. None until it was, or if the bundle is
+    /// judged by its lead alone.
+    pub wanted: Option<Version>,
+    /// Whether it travels with all that it refers to.
+    pub travels: Travels,
+}
+
+/// With what a bundle travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Travels {
+    /// With everything that it refers to.
+    #[default]
+    Whole,
+    /// Without members of formats that the cloud does not list, since it rejected the set with them.
+    WithoutUnlisted,
 }
 
 /// A version that lives in the cloud and has been converted.
@@ -293,11 +308,14 @@ impl Entry {
         self.current.is_none() && self.copies.is_empty() && self.attempt == Attempt::Idle
     }
 
-    /// Whether the lead's bytes, as last read, are those of the current version.
+    /// Whether the current version is what the disk held when it was last looked at.
     #[must_use]
     pub fn lives_as_seen(&self) -> bool {
         match (&self.current, &self.seen) {
-            (Some(current), Some(seen)) => current.lead.part.content == seen.content,
+            (Some(current), Some(seen)) => {
+                current.lead.part.content == seen.content
+                    && self.wanted.is_none_or(|wanted| wanted == current.version)
+            }
             (Some(_), None) | (None, Some(_)) | (None, None) => false,
         }
     }

@@ -9,11 +9,11 @@ use crate::file::part::PartName;
 use crate::file::{Entry, Key, State};
 use crate::id::{AttemptId, FolderId, SourceFileId, UploadTaskId};
 
-use super::row::{Cells, Fault, present};
+use super::row::{self, Cells, Fault, present};
 use super::seal::{Seals, Sum};
 
 /// The columns of a bundle that an entry makes, in the order in which `save` gives and `load` takes them.
-pub(super) const COLUMNS: [&str; 25] = [
+pub(super) const COLUMNS: [&str; 27] = [
     "state",
     "open",
     "current_version",
@@ -35,6 +35,8 @@ pub(super) const COLUMNS: [&str; 25] = [
     "aside_reason",
     "aside_version",
     "aside_since",
+    "wanted",
+    "travels",
     "current_sum",
     "attempt_sum",
     "copies_sum",
@@ -75,10 +77,12 @@ fn read(db: &Connection, key: &Key, row: &Row<'_>) -> Result<Entry, Fault> {
     let current = current(db, key, id, &cells)?;
     let attempt = attempt(db, key, id, &cells)?;
     let aside = aside(&cells)?;
+    let wanted = cells.maybe_version()?;
+    let travels = row::travels(cells.maybe_text()?)?;
     let (_current, _attempt) = (cells.maybe_bytes()?, cells.maybe_bytes()?);
     let copies = if cells.maybe_bytes()?.is_some() { copies(db, id)? } else { Vec::new() };
     let sum: Sum = cells.array()?;
-    let entry = Entry { seen, current, attempt, copies, aside };
+    let entry = Entry { seen, current, attempt, copies, aside, wanted, travels };
     let is_whole = entry.state() == state
         && i64::from(is_open(&entry, state)) == open
         && Seals::of(key, &entry).whole == sum;

@@ -23,6 +23,43 @@ pub struct Carried {
 
 /// Who travels with whom.
 impl Ledger {
+    /// Whether a bundle is marked to be looked at because something that it carries was read with other bytes.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn is_marked(&self, key: &Key) -> Result<bool, Error> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT 1 FROM bundle WHERE mapping = (SELECT id FROM mapping WHERE name = ?1) AND path = ?2
+                 AND marked = 1",
+            )?;
+            Ok(statement.exists(params![key.mapping.as_str(), key.path.as_bytes()])?)
+        })
+    }
+
+    /// Takes the mark off a bundle that was looked at as a whole and rests.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be written.
+    pub fn unmark(&self, key: &Key) -> Result<(), Error> {
+        self.write(|db, _| {
+            db.prepare_cached(
+                "UPDATE bundle SET marked = 0 WHERE path = ?2
+                 AND mapping = (SELECT id FROM mapping WHERE name = ?1)",
+            )?
+            .execute(params![key.mapping.as_str(), key.path.as_bytes()])?;
+            Ok(())
+        })
+    }
+
+    /// The files below `dir` that some lead refers to and that were read once.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn members_below(&self, mapping: &MappingName, dir: &RelPath) -> Result<Vec<RelPath>, Error> {
+        self.read(|db| members_below(db, mapping, dir))
+    }
+
     /// The leads that refer to a file, in path order.
     ///
     /// # Errors
@@ -43,6 +80,14 @@ impl Ledger {
         self.write(|db, _| tree::put_references(db, lead, references))
     }
 
+    /// What a lead refers to, as it was last put.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn references(&self, lead: &Key) -> Result<Vec<(RelPath, String)>, Error> {
+        self.read(|db| known_references(db, lead))
+    }
+
     /// What was last read of a file, whether it is a lead or only a member; none if it is not known or its row is damaged.
     ///
     /// # Errors
@@ -60,7 +105,7 @@ impl Ledger {
     }
 
     /// As [`Ledger::put`], with what was read of the bundle's members. In the same transaction every other bundle that carries
-    /// a member which has changed is marked to be looked at: a crash loses no refresh.
+    /// something which has changed is marked to be looked at: a crash loses no refresh.
     ///
     /// # Errors
     /// [`Error`] if it cannot be written; nothing is then.
@@ -76,7 +121,11 @@ impl Ledger {
             for (path, seen) in members {
                 put_seen(db, key, path, seen)?;
             }
+            let before = seen(db, key)?;
             save::save(db, key, entry, at, rewrite(damaged, key))?;
+            if before.map(|it| it.content) != entry.seen.map(|it| it.content) {
+                mark(db, tree::mapping(db, &key.mapping)?, &key.path, &key.path)?;
+            }
             note.map_or(Ok(()), |note| journal::add(db, key, note, at))
         })?;
         self.mended(std::iter::once(key))
@@ -122,6 +171,26 @@ pub(super) fn members_in(
     Ok(members)
 }
 
+fn members_below(db: &Connection, mapping: &MappingName, dir: &RelPath) -> Result<Vec<RelPath>, Error> {
+    let (from, to) = tree::below(dir);
+    let mut statement = db.prepare_cached(
+        "SELECT DISTINCT member FROM reference
+         WHERE mapping = (SELECT id FROM mapping WHERE name = ?1)
+         AND member >= ?2 AND (?3 IS NULL OR member < ?3) ORDER BY member",
+    )?;
+    let found = statement
+        .query_map(params![mapping.as_str(), from, to], |row| Ok(row.get_ref(0)?.as_blob()?.to_vec()))?;
+    let mut members = Vec::new();
+    for path in found {
+        if let Ok(path) = RelPath::from_bytes(&path?)
+            && seen(db, &Key::new(mapping.clone(), path.clone()))?.is_some()
+        {
+            members.push(path);
+        }
+    }
+    Ok(members)
+}
+
 /// What a lead refers to, in the order in which it was put.
 fn known_references(db: &Connection, lead: &Key) -> Result<Vec<(RelPath, String)>, Error> {
     let mut statement = db.prepare_cached(
@@ -141,8 +210,8 @@ fn known_references(db: &Connection, lead: &Key) -> Result<Vec<(RelPath, String)
     Ok(references)
 }
 
-/// Remembers what was read of a member of `lead`. If its bytes are others than before, every other bundle that carries it, and
-/// the one that it leads itself, is marked to be looked at.
+/// Remembers what was read of a member of `lead`, unless it leads a bundle of its own, whose row it is. If its bytes are others
+/// than before, every other bundle that carries it, and the one that it leads itself, is marked to be looked at.
 pub(super) fn put_seen(db: &Connection, lead: &Key, member: &RelPath, now: &Seen) -> Result<(), Error> {
     let key = Key::new(lead.mapping.clone(), member.clone());
     let before = seen(db, &key)?;
@@ -150,15 +219,26 @@ pub(super) fn put_seen(db: &Connection, lead: &Key, member: &RelPath, now: &Seen
         return Ok(());
     }
     let mapping = tree::mapping(db, &key.mapping)?;
-    let directory = tree::directory(db, mapping, &member.parent())?;
-    save::save_seen(db, directory, &key, Some((now, seal::seen(&key, now))))?;
     if before.is_none_or(|before| before.content != now.content) {
-        db.prepare_cached(
-            "UPDATE bundle SET open = 1 WHERE mapping = ?1 AND path <> ?3 AND (path = ?2 OR path IN
-             (SELECT lead FROM reference WHERE mapping = ?1 AND member = ?2))",
-        )?
-        .execute(params![mapping, member.as_bytes(), lead.path.as_bytes()])?;
+        mark(db, mapping, member, &lead.path)?;
     }
+    let leads_itself = db
+        .prepare_cached("SELECT 1 FROM bundle WHERE mapping = ?1 AND path = ?2")?
+        .exists(params![mapping, member.as_bytes()])?;
+    if leads_itself {
+        return Ok(());
+    }
+    let directory = tree::directory(db, mapping, &member.parent())?;
+    save::save_seen(db, directory, &key, Some((now, seal::seen(&key, now))))
+}
+
+/// Marks the bundles that carry `file` to be looked at, and the one that it leads, but for the one that is looking.
+pub(super) fn mark(db: &Connection, mapping: i64, file: &RelPath, but: &RelPath) -> Result<(), Error> {
+    db.prepare_cached(
+        "UPDATE bundle SET marked = 1 WHERE mapping = ?1 AND path <> ?3 AND (path = ?2 OR path IN
+         (SELECT lead FROM reference WHERE mapping = ?1 AND member = ?2))",
+    )?
+    .execute(params![mapping, file.as_bytes(), but.as_bytes()])?;
     Ok(())
 }
 

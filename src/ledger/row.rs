@@ -6,7 +6,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
-use crate::file::entry::{AsideState, Asset, Role, Title};
+use crate::file::entry::{AsideState, Asset, Role, Title, Travels};
 use crate::file::part::PartName;
 use crate::file::sighting::{Seen, Trust};
 use crate::file::{Content, ContentHash, Fingerprint, Part, RelPath, State, Version};
@@ -179,6 +179,22 @@ pub(super) const fn role_word(role: Role) -> &'static str {
         Role::Torn => "torn",
         Role::Orphan => "orphan",
     }
+}
+
+/// The word for how a bundle travels; none for the usual way.
+pub(super) const fn travels_word(travels: Travels) -> Option<&'static str> {
+    match travels {
+        Travels::Whole => None,
+        Travels::WithoutUnlisted => Some("without_unlisted"),
+    }
+}
+
+/// How a bundle travels, by its word.
+pub(super) fn travels(word: Option<&str>) -> Result<Travels, Fault> {
+    [Travels::Whole, Travels::WithoutUnlisted]
+        .into_iter()
+        .find(|travels| travels_word(*travels) == word)
+        .ok_or(Fault::Damage)
 }
 
 pub(super) const fn trust_word(trust: Trust) -> &'static str {

@@ -183,6 +183,8 @@ fn save_bundle(
             aside.map(|it| &it.reason),
             aside.and_then(|it| it.version).map(version),
             aside.map(|it| it.since.nanos()),
+            entry.wanted.map(version),
+            row::travels_word(entry.travels),
             seals.current,
             seals.attempt,
             seals.copies,

@@ -3,7 +3,9 @@
 
 use uuid::Uuid;
 
-use crate::file::entry::{Aside, Asset, Attempt, Conversion, Current, Doubt, Intent, RemoteCopy, RemotePart};
+use crate::file::entry::{
+    Aside, Asset, Attempt, Conversion, Current, Doubt, Intent, RemoteCopy, RemotePart, Travels,
+};
 use crate::file::sighting::Seen;
 use crate::file::{Content, Entry, Key, Part};
 use crate::id::FolderId;
@@ -27,7 +29,7 @@ pub(super) struct Seals {
 
 impl Seals {
     pub(super) fn of(key: &Key, entry: &Entry) -> Self {
-        let Entry { seen: seen_row, current, attempt, copies, aside } = entry;
+        let Entry { seen: seen_row, current, attempt, copies, aside, wanted, travels } = entry;
         let seen = seen_row.as_ref().map(|it| self::seen(key, it));
         let current = current.as_ref().map(|it| seal("current", key, |seal| seal.current(it)));
         let attempt = attempt.intent().map(|_| seal("attempt", key, |seal| seal.attempt(attempt)));
@@ -38,6 +40,11 @@ impl Seals {
                 seal.option(group.as_ref(), |seal, sum| seal.bytes(sum));
             }
             seal.option(aside.as_ref(), Seal::aside);
+            // Rows that were written before bundles had members say neither, and stay good.
+            if wanted.is_some() || *travels != Travels::Whole {
+                seal.option(wanted.as_ref(), |seal, version| seal.bytes(&version.0.0));
+                seal.text(row::travels_word(*travels).unwrap_or_default());
+            }
         });
         Self { seen, current, attempt, copies, whole }
     }

@@ -215,7 +215,8 @@ pub(super) fn keys(
     let mut statement = db.prepare_cached(match which {
         Which::All => "SELECT path FROM bundle WHERE mapping = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
         Which::Open => {
-            "SELECT path FROM bundle WHERE mapping = ?1 AND open = 1 AND path > ?2 ORDER BY path LIMIT ?3"
+            "SELECT path FROM bundle WHERE mapping = ?1 AND (open = 1 OR marked = 1) AND path > ?2
+             ORDER BY path LIMIT ?3"
         }
     })?;
     // One bound, or each page would begin at the first: SQLite seeks by one of two. No path ends in a slash, so none is lost.
@@ -308,6 +309,19 @@ pub(super) fn put_references(
     references: &[(RelPath, String)],
 ) -> Result<(), Error> {
     let mapping = mapping(db, &lead.mapping)?;
+    // Whose a file is to send may change with this, so where it lies is compared file by file once more.
+    let before = "SELECT member FROM reference WHERE mapping = ?1 AND lead = ?2";
+    let mut before = db.prepare_cached(before)?;
+    let before = before
+        .query_map(params![mapping, lead.path.as_bytes()], |row| Ok(row.get_ref(0)?.as_blob()?.to_vec()))?;
+    let mut members = before.collect::<Result<Vec<_>, _>>()?;
+    members.extend(references.iter().map(|(member, _)| member.as_bytes().to_vec()));
+    let parents: std::collections::BTreeSet<_> =
+        members.iter().filter_map(|member| Some(RelPath::from_bytes(member).ok()?.parent())).collect();
+    for parent in parents {
+        db.prepare_cached("UPDATE directory SET digest = NULL WHERE mapping = ?1 AND path = ?2")?
+            .execute(params![mapping, parent.as_bytes()])?;
+    }
     db.prepare_cached("DELETE FROM reference WHERE mapping = ?1 AND lead = ?2")?
         .execute(params![mapping, lead.path.as_bytes()])?;
     for ((member, written), position) in references.iter().zip(0_i64..) {

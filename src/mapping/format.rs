@@ -75,6 +75,12 @@ pub fn standing(extension: &str) -> Standing {
     }
 }
 
+/// Whether the cloud lists no format for a file of this name.
+#[must_use]
+pub fn is_unlisted(path: &RelPath) -> bool {
+    path.extension().is_none_or(|extension| standing(&extension) == Standing::Unlisted)
+}
+
 /// Whether a file of this name can be a mere member of a model: an image, or a format that means nothing alone. Everything
 /// else leads a bundle of its own, whoever carries it besides.
 #[must_use]

@@ -3,14 +3,18 @@
 use super::decide::poll_pause;
 use super::{Action, Claim, Finding, GaveUp, HowItEnded, Outcome};
 use crate::file::entry::{
-    Aside, AsideState, Conversion, Current, Doubt, RemoteCopy, RemotePart, Role, Title,
+    Aside, AsideState, Conversion, Current, Doubt, RemoteCopy, RemotePart, Role, Title, Travels,
 };
 use crate::file::{Attempt, Entry, Intent, PartName};
 use crate::id::SourceFileId;
+use crate::mapping::format::is_unlisted;
 use crate::patience::Patience;
 use crate::timestamp::Timestamp;
 use crate::verdict::{Blame, Verdict};
 use std::time::Duration;
+
+/// How many times `ambiguous_wait` somebody is waited for who would know more.
+const UNTOLD: u32 = 10;
 
 /// What the outcome of `action` makes of `entry`, and how the step ended.
 #[must_use]
@@ -140,7 +144,9 @@ fn looked_up(
     let pause = (patience.ambiguous_wait / 3).min(patience.poll_max);
     let outcome = match outcome {
         // Not for ever: the task may be somebody else's.
-        Outcome::FoundUntold(_, why) if now.since(intent.at) < patience.ambiguous_wait.saturating_mul(10) => {
+        Outcome::FoundUntold(_, why)
+            if now.since(intent.at) < patience.ambiguous_wait.saturating_mul(UNTOLD) =>
+        {
             Outcome::Unclear(why)
         }
         Outcome::FoundUntold(finding, _) => Outcome::Found(finding),
@@ -194,6 +200,18 @@ fn followed(
     match outcome {
         Outcome::Converted(parts) => {
             (converted(entry, intent, conversion, parts, now), Verdict::LookAgain(Duration::ZERO))
+        }
+        // Without a task nothing ever tells that a conversion failed: what has made nothing for so long is taken to have.
+        Outcome::Underway(news)
+            if news.task.is_none()
+                && now.since(intent.at) >= patience.ambiguous_wait.saturating_mul(UNTOLD) =>
+        {
+            let what = format!(
+                "no upload task tells of it, and nothing has come of it since {}; `versync retry` sends it again",
+                intent.at
+            );
+            let end = GaveUp { how: HowItEnded::Error, what, files: news.files };
+            (gave_up(entry, intent, end, now), Verdict::LookAgain(Duration::ZERO))
         }
         Outcome::Underway(news) => {
             let since = if news.progress == conversion.progress { conversion.since } else { now };
@@ -258,7 +276,7 @@ fn converted(
             since: now,
         }));
     }
-    Entry { seen: entry.seen, current: Some(current), attempt: Attempt::Idle, copies, aside: None }
+    Entry { current: Some(current), attempt: Attempt::Idle, copies, aside: None, ..entry.clone() }
 }
 
 /// A file that was only linked stays so, also where the cloud put a new version under its id.
@@ -271,6 +289,9 @@ fn keep_titles(entry: &Entry, mut current: Current) -> Current {
 }
 
 fn gave_up(entry: &Entry, intent: &Intent, end: GaveUp, now: Timestamp) -> Entry {
+    // A set with members of formats that the cloud does not list is tried once more without them.
+    let has_unlisted = intent.parts.iter().skip(1).any(|part| is_unlisted(&part.path));
+    let is_tried_without = end.how == HowItEnded::Rejected && has_unlisted;
     let state = match end.how {
         HowItEnded::Error => AsideState::ConversionFailed,
         HowItEnded::Rejected => AsideState::Blocked,
@@ -286,8 +307,10 @@ fn gave_up(entry: &Entry, intent: &Intent, end: GaveUp, now: Timestamp) -> Entry
             })
             .map(|file| left_over(file, intent, Role::Torn, Title::Owned, now)),
     );
+    let travels = if is_tried_without { Travels::WithoutUnlisted } else { entry.travels };
     let aside = Aside { state, reason: end.what, version: Some(intent.version), since: now };
-    Entry { attempt: Attempt::Idle, copies, aside: Some(aside), ..entry.clone() }
+    let aside = (!is_tried_without).then_some(aside);
+    Entry { attempt: Attempt::Idle, copies, aside, travels, ..entry.clone() }
 }
 
 /// Files that may stem from an attempt and were not chosen. Nobody can prove that we sent them, so they are only linked.

@@ -1,6 +1,6 @@
 //! What it means that a person wants a bundle tried again: what refused it is forgotten, what was sent of it is not.
 
-use crate::file::entry::{AsideState, Current, RemoteCopy, Role, Title};
+use crate::file::entry::{AsideState, Current, RemoteCopy, Role, Title, Travels};
 use crate::file::{Attempt, Entry};
 use crate::timestamp::Timestamp;
 
@@ -14,7 +14,9 @@ pub fn rearm(entry: &Entry, now: Timestamp) -> Option<Entry> {
     let aside = entry.aside.as_ref()?;
     match (aside.state, &entry.attempt) {
         (AsideState::Blocked | AsideState::ConversionFailed | AsideState::Suspect, Attempt::Idle)
-        | (AsideState::Stalled, Attempt::Idle) => Some(Entry { aside: None, ..entry.clone() }),
+        | (AsideState::Stalled, Attempt::Idle) => {
+            Some(Entry { aside: None, travels: Travels::Whole, ..entry.clone() })
+        }
         (AsideState::Stalled, Attempt::Sent(..)) => {
             Some(Entry { attempt: Attempt::Idle, aside: None, ..entry.clone() })
         }

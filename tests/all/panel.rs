@@ -430,3 +430,22 @@ async fn why_tells_the_rule_with_its_place_the_wait_and_what_happened() {
     assert_eq!(said.code, 1, "{said:#?}");
     stop(run).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_to_another_root_watches_that_one() {
+    let world = World::new().await;
+    world.write("chair.fbx", b"chair");
+    let mut run = world.serve().await;
+    world.until_remote(1).await;
+    let other = world.dir().join("elsewhere");
+    std::fs::create_dir(&other).unwrap();
+    let root = format!("path = \"{}\"", world.root().display());
+    world.configure(&world.settings().replace(&root, &format!("path = \"{}\"", other.display())));
+    assert_eq!(world.versync(&["reload"]).await.code, 0);
+    run.says("another directory").await;
+    assert_eq!(world.versync(&["approve", "studio", "--yes"]).await.code, 0);
+    assert_eq!(world.versync(&["sync"]).await.code, 0);
+    std::fs::write(other.join("lamp.fbx"), b"lamp").unwrap();
+    world.until_remote(2).await;
+    stop(run).await;
+}

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{bytes, cannot};
+use crate::agenda::Errand;
 use crate::ambient;
 use crate::assembly::Assembly;
 use crate::bundle::Absent;
 use crate::desk::{Desk, Post};
 use crate::disk::{self, Kind};
+use crate::file::entry::Travels;
 use crate::file::sighting::Whole;
-use crate::file::{Key, Part, PartName, RelPath, Sighting};
+use crate::file::{Entry, Key, Part, PartName, RelPath, Sighting};
 use crate::ledger;
 use crate::mapping::filter::IgnoredKind;
-use crate::mapping::format::{Standing, standing};
+use crate::mapping::format::is_unlisted;
 use crate::mapping::{Admission, UNVOUCHED};
 use crate::references::{Resolution, readable};
 
@@ -21,9 +23,11 @@ use crate::references::{Resolution, readable};
 pub(super) fn join(
     desk: &Desk,
     post: &Post,
-    lead: &Key,
+    entry: &Entry,
+    errand: &Errand,
     mut whole: Whole,
 ) -> Result<Sighting, ledger::Error> {
+    let lead = &errand.key;
     let bundle = match Assembly::new(post.root.clone()).bundle(&lead.path) {
         Ok(bundle) => bundle,
         Err(error) if error.is_gone() => return Ok(Sighting::Restless(Duration::ZERO)),
@@ -33,11 +37,11 @@ pub(super) fn join(
     let mut names: HashMap<PartName, RelPath> =
         whole.parts.iter().map(|part| (part.name.clone(), part.path.clone())).collect();
     for path in bundle.needs.keys() {
-        if unlisted(path).is_some_and(|extension| desk.refused.contains(&extension)) {
+        if entry.travels == Travels::WithoutUnlisted && is_unlisted(path) {
             continue;
         }
         let key = Key::new(lead.mapping.clone(), path.clone());
-        match member(desk, post, &key)? {
+        match member(desk, post, errand, &key)? {
             Member::Whole(part, seen) => {
                 whole.members.push((path.clone(), seen));
                 match names.get(&part.name) {
@@ -76,11 +80,6 @@ fn has_content(whole: &Whole, path: &RelPath, part: &Part) -> bool {
     whole.parts.iter().any(|known| known.path == *path && known.content == part.content)
 }
 
-/// The extension of a file that the cloud does not list.
-pub(crate) fn unlisted(path: &RelPath) -> Option<String> {
-    path.extension().filter(|extension| standing(extension) == Standing::Unlisted)
-}
-
 enum Member {
     Whole(Part, crate::file::sighting::Seen),
     Missing(String),
@@ -88,15 +87,16 @@ enum Member {
     Instead(Sighting),
 }
 
-fn member(desk: &Desk, post: &Post, key: &Key) -> Result<Member, ledger::Error> {
+fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member, ledger::Error> {
     let path = &key.path;
     match disk::admits(&post.root, &post.mapping, path) {
         Ok(Admission::Admitted) => {}
         Ok(Admission::Ignored(ignored)) => match ignored.kind {
             // Whether the cloud lists a format says which files lead; a member goes with its model whatever it is.
-            IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion | IgnoredKind::Junk => {
-            }
-            IgnoredKind::Excluded
+            IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion => {}
+            // Nobody looks into the directories of other tools again, so a change there would never be noticed.
+            IgnoredKind::Junk
+            | IgnoredKind::Excluded
             | IgnoredKind::IgnoreFile
             | IgnoredKind::Link
             | IgnoredKind::Special
@@ -120,7 +120,12 @@ fn member(desk: &Desk, post: &Post, key: &Key) -> Result<Member, ledger::Error> 
     let needed = post.mapping.policy.settle * UNVOUCHED;
     let wait = desk.restless.wait(key, &stat, needed, ambient::tick(), ambient::now());
     if !wait.is_zero() {
-        return Ok(Member::Instead(Sighting::Restless(wait)));
+        let waited = ambient::tick().since(errand.noted);
+        return Ok(Member::Instead(if waited >= post.mapping.policy.settle_max {
+            Sighting::NeverRests(needed.max(wait))
+        } else {
+            Sighting::Restless(wait)
+        }));
     }
     if stat.size == 0 {
         return Ok(Member::Missing(format!("{path} is empty")));

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::file::entry::{
-    Aside, AsideState, Asset, Conversion, Current, Doubt, RemoteCopy, RemotePart, Role, Title,
+    Aside, AsideState, Asset, Conversion, Current, Doubt, RemoteCopy, RemotePart, Role, Title, Travels,
 };
 use crate::file::part::PartName;
 use crate::file::sighting::{Seen, Trust};
@@ -31,8 +31,23 @@ pub(super) fn paths() -> impl Strategy<Value = RelPath> {
 }
 
 pub(super) fn entries() -> impl Strategy<Value = Entry> {
-    (option::of(seen()), option::of(current()), attempts(), vec(copies(), 0..3), option::of(asides()))
-        .prop_map(|(seen, current, attempt, copies, aside)| Entry { seen, current, attempt, copies, aside })
+    (
+        option::of(seen()),
+        option::of(current()),
+        attempts(),
+        vec(copies(), 0..3),
+        option::of(asides()),
+        (option::of(versions()), any::<bool>()),
+    )
+        .prop_map(|(seen, current, attempt, copies, aside, (wanted, is_whole))| Entry {
+            seen,
+            current,
+            attempt,
+            copies,
+            aside,
+            wanted,
+            travels: if is_whole { Travels::Whole } else { Travels::WithoutUnlisted },
+        })
 }
 
 fn ids<T: std::fmt::Debug>(wrap: fn(Uuid) -> T) -> impl Strategy<Value = T> {
