@@ -1,18 +1,17 @@
 //! Performs an action on the cloud and says what came of it. It decides nothing and writes no entry.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+mod search;
 
-use futures_util::StreamExt as _;
+use std::sync::Arc;
 
 use crate::ambient;
 use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadError, UploadTask};
 use crate::desk::{Desk, Post};
 use crate::disk;
-use crate::file::entry::{Conversion, Doubt, RemotePart, Title};
-use crate::file::{ContentHash, Intent, Part, PartName};
-use crate::id::{SourceFileId, UploadTaskId};
-use crate::plan::{Action, Claim, Finding, GaveUp, HowItEnded, Outcome, Proof};
+use crate::file::entry::{Conversion, RemotePart, Title};
+use crate::file::{Intent, Part, PartName};
+use crate::id::SourceFileId;
+use crate::plan::{Action, Claim, GaveUp, HowItEnded, Outcome, Proof};
 use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
 
@@ -20,7 +19,7 @@ use crate::worker::blocking;
 pub async fn perform(desk: &Arc<Desk>, post: &Post, action: &Action) -> Outcome {
     match action {
         Action::Upload(intent) => upload(desk, post, intent).await,
-        Action::LookUp(intent, doubt) => look_up(desk, intent, doubt).await,
+        Action::LookUp(intent, doubt) => search::look_up(desk, intent, doubt).await,
         Action::Follow(intent, conversion) => follow(desk, intent, conversion).await,
         Action::Rest
         | Action::Forget
@@ -53,7 +52,7 @@ async fn verify_part(
     for candidate in candidates {
         let is_equal = match proof {
             Proof::NameAndSize => Ok(true),
-            Proof::Download => holds(desk, *candidate, part.content.hash).await,
+            Proof::Download => search::holds(desk, *candidate, part.content.hash).await,
         };
         match is_equal {
             Ok(true) => return remote_part(desk, part, *candidate, Title::Linked).await.map(Some),
@@ -64,16 +63,6 @@ async fn verify_part(
         }
     }
     Ok(None)
-}
-
-/// Whether a remote file's bytes hash to `hash`; they are hashed as they arrive and not kept.
-async fn holds(desk: &Arc<Desk>, file: SourceFileId, hash: ContentHash) -> Result<bool, cloud::Error> {
-    let mut bytes = desk.client.download(file).await?;
-    let mut hasher = blake3::Hasher::new();
-    while let Some(chunk) = bytes.next().await {
-        hasher.update(&chunk?);
-    }
-    Ok(*hasher.finalize().as_bytes() == hash.0)
 }
 
 async fn upload(desk: &Arc<Desk>, post: &Post, intent: &Intent) -> Outcome {
@@ -142,174 +131,6 @@ async fn refusal(desk: &Arc<Desk>, post: &Post, intent: &Intent, error: cloud::E
 /// How long an upload may take on a slow line (1 MiB/s), with the least life that a token should have left.
 fn estimate(bytes: u64) -> std::time::Duration {
     std::time::Duration::from_secs((bytes >> 20).max(30))
-}
-
-/// What became of an attempt whose answer was lost: the folder's upload tasks first, then its source files.
-async fn look_up(desk: &Arc<Desk>, intent: &Intent, doubt: &Doubt) -> Outcome {
-    let tasks = match desk.client.upload_tasks(intent.folder, |_| false).await {
-        Ok(tasks) => tasks,
-        // A token that may not read tasks may still list files.
-        Err(error) if matches!(error.status(), Some(403 | 404)) => Vec::new(),
-        Err(error) => return Outcome::Failed(error.into_failure()),
-    };
-    for task in &tasks {
-        match by_task(desk, intent, task).await {
-            Ok(Some(finding)) => return Outcome::Found(finding),
-            Ok(None) => {}
-            Err(failure) => return Outcome::Failed(failure),
-        }
-    }
-    let untold = tasks.iter().find(|task| task.conversions.is_empty() && !task.status.is_final());
-    match by_files(desk, intent, None, untold).await {
-        // Only when listings have had their time: until then a new file may simply not be listed yet.
-        Outcome::NotThere if has_waited(desk, doubt) => under_an_old_id(desk, intent).await,
-        told => told,
-    }
-}
-
-fn has_waited(desk: &Desk, doubt: &Doubt) -> bool {
-    doubt.absent_since.is_some_and(|since| ambient::now().since(since) >= desk.patience.ambiguous_wait)
-}
-
-/// Whether the attempt arrived as a file that was there before: a cloud may put new bytes under the old id, or keep equal bytes
-/// once. Neither is documented, so a file of ours with the right size is downloaded and compared before anything is sent again.
-async fn under_an_old_id(desk: &Arc<Desk>, intent: &Intent) -> Outcome {
-    let [lead] = &*intent.parts else { return Outcome::NotThere };
-    let listing = match desk.client.source_files(intent.folder).await {
-        Ok(listing) => listing,
-        Err(error) => return Outcome::Failed(error.into_failure()),
-    };
-    let mut of_this_size: Vec<_> =
-        listing.items.iter().filter(|file| file.size == lead.content.size).collect();
-    of_this_size.sort_by_key(|file| file.original_name != lead.name.as_str());
-    for file in of_this_size.into_iter().take(OLD_IDS) {
-        match claimed(desk, file.id).await {
-            Ok(true) => {}
-            Ok(false) => continue,
-            Err(failure) => return Outcome::Failed(failure),
-        }
-        match holds(desk, file.id, lead.content.hash).await {
-            Ok(true) => {
-                let files = vec![(lead.name.clone(), file.id)];
-                return Outcome::Found(Finding { task: None, files, surplus: Vec::new() });
-            }
-            Ok(false) => {}
-            Err(error) if error.status() == Some(404) => {}
-            Err(error) => return Outcome::Failed(error.into_failure()),
-        }
-    }
-    Outcome::NotThere
-}
-
-/// How many files of ours are compared with an attempt that left no new one.
-const OLD_IDS: usize = 4;
-
-/// Whether a task is what the attempt became: it names the lead, with a remote file that nobody knew before.
-async fn by_task(desk: &Arc<Desk>, intent: &Intent, task: &UploadTask) -> Result<Option<Finding>, Failure> {
-    let mut files = Vec::new();
-    for part in &intent.parts {
-        let conversion = task.conversions.iter().find(|it| it.source_file_name == part.name.as_str());
-        if let Some(id) = conversion.and_then(|conversion| conversion.source_file)
-            && !intent.fence.contains(&id)
-            && !claimed(desk, id).await?
-            && has_size(desk, id, part.content.size).await?
-        {
-            files.push((part.name.clone(), id));
-        }
-    }
-    let names_the_lead =
-        intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
-    Ok(names_the_lead.then_some(Finding { task: Some(task.id), files, surplus: Vec::new() }))
-}
-
-async fn by_files(
-    desk: &Arc<Desk>,
-    intent: &Intent,
-    own: Option<UploadTaskId>,
-    untold: Option<&UploadTask>,
-) -> Outcome {
-    let listing = match desk.client.source_files(intent.folder).await {
-        Ok(listing) => listing,
-        Err(error) => return Outcome::Failed(error.into_failure()),
-    };
-    let mut files: Vec<(PartName, SourceFileId)> = Vec::new();
-    let mut surplus = Vec::new();
-    let mut others: Option<HashSet<SourceFileId>> = None;
-    for part in &intent.parts {
-        let mut candidates = Vec::new();
-        for file in &listing.items {
-            if file.original_name != part.name.as_str() || intent.fence.contains(&file.id) {
-                continue;
-            }
-            match claimed(desk, file.id).await {
-                Ok(true) => {}
-                Ok(false) => candidates.push(file),
-                Err(failure) => return Outcome::Failed(failure),
-            }
-        }
-        // Two bundles that send one texture to one folder at once make two files that look alike. What another task says is
-        // its own is not ours, and of the rest each takes one.
-        if candidates.len() > 1 {
-            if others.is_none() {
-                others = Some(of_other_tasks(desk, intent, own).await);
-            }
-            candidates.retain(|file| others.as_ref().is_none_or(|others| !others.contains(&file.id)));
-        }
-        let is_lead = intent.parts.first() == Some(part);
-        // Of several of one size the bytes tell: another bundle may have sent another version of the same texture.
-        candidates.sort_by_key(|file| file.size != part.content.size);
-        let is_disputed = candidates.iter().filter(|file| file.size == part.content.size).count() > 1;
-        for file in candidates {
-            let is_first = files.iter().all(|(name, _)| *name != part.name);
-            if is_first && is_disputed && file.size == part.content.size {
-                match holds(desk, file.id, part.content.hash).await {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(error) => return Outcome::Failed(error.into_failure()),
-                }
-            }
-            if file.size == part.content.size && is_first && desk.reserved.take(file.id, intent.id) {
-                files.push((part.name.clone(), file.id));
-            } else if is_lead {
-                // Namesakes of a member may well be another bundle's.
-                surplus.push((part.name.clone(), file.id));
-            }
-        }
-    }
-    let has_lead = intent.parts.first().is_some_and(|lead| files.iter().any(|(name, _)| *name == lead.name));
-    let untold =
-        untold.map(|task| format!("upload task {} does not say yet which files it brought", task.id));
-    match (has_lead, untold, listing.complete) {
-        (true, Some(why), _) => Outcome::FoundUntold(Finding { task: None, files, surplus }, why),
-        (false, Some(why), _) => Outcome::Unclear(why),
-        (true, None, _) => Outcome::Found(Finding { task: None, files, surplus }),
-        (false, None, cloud::Complete::No(why)) => Outcome::Unclear(why),
-        (false, None, cloud::Complete::Yes) => Outcome::NotThere,
-    }
-}
-
-/// The files that the folder's other upload tasks name as theirs. Where tasks cannot be read nothing is known of them.
-async fn of_other_tasks(
-    desk: &Arc<Desk>,
-    intent: &Intent,
-    own: Option<UploadTaskId>,
-) -> HashSet<SourceFileId> {
-    let tasks = desk.client.upload_tasks(intent.folder, |_| false).await.unwrap_or_default();
-    let others = tasks.iter().filter(|task| Some(task.id) != own);
-    others.flat_map(|task| &task.conversions).filter_map(|it| it.source_file).collect()
-}
-
-async fn claimed(desk: &Arc<Desk>, id: SourceFileId) -> Result<bool, Failure> {
-    let ledger = desk.ledger.clone();
-    blocking(move || ledger.claimed(id)).await.map_err(|error| Failure::new(Blame::Us, error.to_string()))
-}
-
-async fn has_size(desk: &Arc<Desk>, id: SourceFileId, size: u64) -> Result<bool, Failure> {
-    match desk.client.source_file(id).await {
-        Ok(file) => Ok(file.size == size),
-        Err(error) if error.status() == Some(404) => Ok(false),
-        Err(error) => Err(error.into_failure()),
-    }
 }
 
 /// How far the conversion is; when it has ended, everything that came of it.
@@ -394,7 +215,7 @@ async fn gave_up(
     let mut files = news.files;
     let unknown = without(intent, &files);
     if !unknown.parts.is_empty() {
-        match by_files(desk, &unknown, Some(task.id), None).await {
+        match search::by_files(desk, &unknown, Some(task.id), None).await {
             Outcome::Found(finding) => files.extend(finding.files),
             Outcome::Failed(failure) => return Outcome::Failed(failure),
             _ => {}
@@ -422,7 +243,7 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
     let mut files = news.files.clone();
     let unknown = without(intent, &files);
     if !unknown.parts.is_empty() {
-        match by_files(desk, &unknown, news.task, None).await {
+        match search::by_files(desk, &unknown, news.task, None).await {
             Outcome::Found(finding) | Outcome::FoundUntold(finding, _) => files.extend(finding.files),
             Outcome::Failed(failure) => return Outcome::Failed(failure),
             // Listings lag: a file that was taken in shows up sooner or later.
@@ -437,7 +258,7 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
         if ambient::now().since(intent.at) < desk.patience.ambiguous_wait {
             return waits_for("its files to be listed", files, news);
         }
-        match shared(desk, intent, &part).await {
+        match search::shared(desk, intent, &part).await {
             Ok(Some(id)) => files.push((part.name, id)),
             Ok(None) => return waits_for("its files to be listed", files, news),
             Err(error) => return Outcome::Failed(error.into_failure()),
@@ -476,24 +297,6 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
         }
     }
     Outcome::Converted(parts)
-}
-
-/// A file in the folder that holds a part's bytes, whoever brought it: those of its name first, and no more than a few.
-async fn shared(
-    desk: &Arc<Desk>,
-    intent: &Intent,
-    part: &Part,
-) -> Result<Option<SourceFileId>, cloud::Error> {
-    let listing = desk.client.source_files(intent.folder).await?;
-    let mut of_this_size: Vec<_> =
-        listing.items.iter().filter(|file| file.size == part.content.size).collect();
-    of_this_size.sort_by_key(|file| file.original_name != part.name.as_str());
-    for file in of_this_size.into_iter().take(OLD_IDS) {
-        if holds(desk, file.id, part.content.hash).await? {
-            return Ok(Some(file.id));
-        }
-    }
-    Ok(None)
 }
 
 /// The intent with those parts only whose remote files are not known.
