@@ -210,7 +210,9 @@ fn followed(
                 "no upload task tells of it, and nothing has come of it since {}; `versync retry` sends it again",
                 intent.at
             );
-            let end = GaveUp { how: HowItEnded::Error, what, files: news.files };
+            // A set that the cloud may have rejected for its formats is tried without them, as if it had said so.
+            let how = if has_unlisted(intent) { HowItEnded::Rejected } else { HowItEnded::Error };
+            let end = GaveUp { how, what, files: news.files };
             (gave_up(entry, intent, end, now), Verdict::LookAgain(Duration::ZERO))
         }
         Outcome::Underway(news) => {
@@ -279,6 +281,11 @@ fn converted(
     Entry { current: Some(current), attempt: Attempt::Idle, copies, aside: None, ..entry.clone() }
 }
 
+/// Whether an attempt carries members of formats that the cloud does not list.
+fn has_unlisted(intent: &Intent) -> bool {
+    intent.parts.iter().skip(1).any(|part| is_unlisted(&part.path))
+}
+
 /// A file that was only linked stays so, also where the cloud put a new version under its id.
 fn keep_titles(entry: &Entry, mut current: Current) -> Current {
     let known = |id| entry.current.iter().flat_map(Current::parts).find(|part| part.source_file == id);
@@ -290,8 +297,7 @@ fn keep_titles(entry: &Entry, mut current: Current) -> Current {
 
 fn gave_up(entry: &Entry, intent: &Intent, end: GaveUp, now: Timestamp) -> Entry {
     // A set with members of formats that the cloud does not list is tried once more without them.
-    let has_unlisted = intent.parts.iter().skip(1).any(|part| is_unlisted(&part.path));
-    let is_tried_without = end.how == HowItEnded::Rejected && has_unlisted;
+    let is_tried_without = end.how == HowItEnded::Rejected && has_unlisted(intent);
     let state = match end.how {
         HowItEnded::Error => AsideState::ConversionFailed,
         HowItEnded::Rejected => AsideState::Blocked,
