@@ -195,6 +195,9 @@ pub async fn run(
         mode: orders.mode,
         desk,
     };
+    if matches!(daemon.mode, Mode::Once(_)) {
+        daemon.desk.departures.at_once();
+    }
     for post in daemon.desk.posts.values() {
         let round = Round::new(post, daemon.watcher.as_ref());
         daemon.rounds.insert(post.mapping.name.clone(), round);

@@ -11,7 +11,7 @@ use crate::disk;
 use crate::file::entry::{Conversion, RemotePart, Title};
 use crate::file::{Intent, Part, PartName};
 use crate::id::SourceFileId;
-use crate::plan::{Action, Claim, GaveUp, HowItEnded, Outcome, Proof};
+use crate::plan::{Action, Claim, GaveUp, HowItEnded, Outcome, Proof, Relocation};
 use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
 
@@ -27,6 +27,40 @@ pub async fn perform(desk: &Arc<Desk>, post: &Post, action: &Action) -> Outcome 
         | Action::StandAside(..)
         | Action::Consult
         | Action::Verify(_) => Outcome::Nothing,
+        Action::Relocate(relocation) => relocate(desk, relocation).await,
+    }
+}
+
+/// Has remote files follow their local ones to another name or folder. Both requests may be repeated.
+async fn relocate(desk: &Arc<Desk>, relocation: &Relocation) -> Outcome {
+    let (Some(old), Some(new)) = (&relocation.from.entry.current, &relocation.entry.current) else {
+        return Outcome::NotRelocated("no version of it lives in the cloud".to_owned());
+    };
+    if let Some(folder) = relocation.into {
+        if let Err(error) = desk.client.move_source_files(folder, &relocation.files()).await {
+            return not_relocated(error);
+        }
+        desk.shelf.changed(folder).await;
+    }
+    if old.lead.part.name != new.lead.part.name
+        && let Err(error) = desk.client.rename_source_file(new.lead.source_file, &new.lead.part.name).await
+    {
+        return not_relocated(error);
+    }
+    desk.shelf.changed(old.folder).await;
+    // A file that somebody removed can only be sent.
+    match desk.client.source_file(new.lead.source_file).await {
+        Ok(file) if file.size == new.lead.part.content.size => Outcome::Relocated,
+        Ok(_) => Outcome::NotRelocated("the cloud holds another number of bytes".to_owned()),
+        Err(error) => not_relocated(error),
+    }
+}
+
+/// What the cloud refuses is sent anew instead; everything else is tried again.
+fn not_relocated(error: cloud::Error) -> Outcome {
+    match error.status() {
+        Some(400 | 403 | 404 | 405 | 409 | 422) => Outcome::NotRelocated(error.into_failure().what),
+        Some(_) | None => Outcome::Failed(error.into_failure()),
     }
 }
 

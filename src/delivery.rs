@@ -4,6 +4,7 @@
 
 mod again;
 mod look;
+mod trace;
 
 use std::sync::Arc;
 
@@ -15,10 +16,10 @@ use crate::file::entry::{AsideState, Entry, Travels};
 use crate::file::part::version_of;
 use crate::file::sighting::Seen;
 use crate::file::{Key, RelPath, Sighting, State};
-use crate::ledger;
+use crate::ledger::{self, Swapped};
 use crate::mapping::Admission;
 use crate::mapping::format::is_dependent;
-use crate::plan::{self, Action, Moment, Outcome, Remote};
+use crate::plan::{self, Action, Moment, Origin, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
@@ -50,6 +51,8 @@ pub struct Considered {
     pub entry: Entry,
     /// What the disk shows.
     pub sighting: Sighting,
+    /// Where its bytes lay before, if it is new.
+    pub origin: Origin,
     /// What would be done next.
     pub action: Action,
 }
@@ -61,15 +64,24 @@ pub struct Considered {
 pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Error> {
     let stored = desk.ledger.entry(&errand.key)?;
     let Some(post) = desk.posts.get(&errand.key.mapping) else {
-        return Ok(Considered { entry: stored, sighting: Sighting::Unlooked, action: Action::Rest });
+        return Ok(unconsidered(stored));
     };
     if is_theirs(desk, &stored, errand, &desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?) {
-        return Ok(Considered { entry: stored, sighting: Sighting::Unlooked, action: Action::Rest });
+        return Ok(unconsidered(stored));
     }
     let sighting = look::look(desk, post, &stored, errand)?;
     let entry = absorb(stored, &sighting);
-    let action = plan::decide(&entry, &sighting, &post.mapping.policy, &Remote::Unasked, moment());
-    Ok(Considered { entry, sighting, action })
+    let origin = match &sighting {
+        Sighting::Whole(whole) if entry.is_unsent() => trace::origin(desk, &errand.key, whole)?,
+        _ => Origin::Nowhere,
+    };
+    let policy = &post.mapping.policy;
+    let action = plan::decide(&entry, &sighting, policy, &origin, &Remote::Unasked, moment());
+    Ok(Considered { entry, sighting, origin, action })
+}
+
+fn unconsidered(entry: Entry) -> Considered {
+    Considered { entry, sighting: Sighting::Unlooked, origin: Origin::Nowhere, action: Action::Rest }
 }
 
 /// Whether a file is only sent with the models that carry it: one that leads a bundle of its own never is, and neither is one
@@ -113,6 +125,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             also: Vec::new(),
         });
     };
+    // Before anything is read: a thousand files of a directory that was renamed are known by their stats.
+    if let Some(ended) = trace::directory(desk, &post, &key).await? {
+        return Ok(ended);
+    }
     let looked = {
         let desk = Arc::clone(desk);
         blocking(move || {
@@ -142,27 +158,35 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         }
     };
     let was = stored.state();
-    let Considered { entry, sighting, mut action } = seen;
+    let Considered { entry, sighting, mut origin, mut action } = seen;
     let mut reach = Reach::Local;
     let found = Found { stored, was, members: members_of(&sighting), leads };
 
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
     let mut consulted = None;
-    while let Action::Consult | Action::Verify(_) = action {
+    while let Action::Consult | Action::Verify(_) | Action::Relocate(_) = action {
         reach = Reach::Cloud;
         let outcome = match &action {
             Action::Verify(claim) => deed::verify(desk, claim).await,
+            Action::Relocate(_) => deed::perform(desk, &post, &action).await,
             _ => match consult(desk, &post, &key, &sighting).await {
                 Ok(remote) => {
-                    let decided = plan::decide(&entry, &sighting, &post.mapping.policy, &remote, moment());
-                    action = decided;
+                    action =
+                        plan::decide(&entry, &sighting, &post.mapping.policy, &origin, &remote, moment());
                     consulted = Some(remote);
                     continue;
                 }
                 Err(failure) => Outcome::Failed(failure),
             },
         };
+        if let (Outcome::NotRelocated(why), Action::Relocate(relocation)) = (&outcome, &action) {
+            tracing::info!(bundle = %key, from = %relocation.from.key, "moved, and sent anew: {why}");
+            origin = Origin::Nowhere;
+            let remote = consulted.clone().unwrap_or(Remote::Unasked);
+            action = plan::decide(&entry, &sighting, &post.mapping.policy, &origin, &remote, moment());
+            continue;
+        }
         if let (Outcome::NoneVerified, Some(Remote::Folder(folder, namesakes))) = (&outcome, &mut consulted) {
             for namesake in namesakes {
                 if namesake.claim == plan::Claimed::Nobodys {
@@ -171,7 +195,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
                 }
             }
             let remote = consulted.clone().unwrap_or(Remote::Unasked);
-            action = plan::decide(&entry, &sighting, &post.mapping.policy, &remote, moment());
+            action = plan::decide(&entry, &sighting, &post.mapping.policy, &origin, &remote, moment());
             continue;
         }
         return finish(desk, &key, found, entry, &action, outcome, reach).await;
@@ -205,7 +229,8 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         | Action::Wait(_)
         | Action::StandAside(..)
         | Action::Consult
-        | Action::Verify(_) => Outcome::Nothing,
+        | Action::Verify(_)
+        | Action::Relocate(_) => Outcome::Nothing,
     };
     drop(permit);
     finish(desk, &key, found, entry, &action, outcome, reach).await
@@ -253,6 +278,7 @@ async fn finish(
     outcome: Outcome,
     reach: Reach,
 ) -> Result<Ended, ledger::Error> {
+    let is_relocated = outcome == Outcome::Relocated;
     let (mut new, mut verdict) = plan::after(&entry, action, outcome, &desk.patience, ambient::now());
     if let (Verdict::Done, Some(tick)) = (&verdict, look::read_once_more(&new)) {
         verdict = Verdict::LookAgain(tick);
@@ -262,14 +288,35 @@ async fn finish(
     // What was read of the members is remembered only where the entry says what follows from it: if the step failed, the walk
     // must find that they have changed.
     let members: &[_] = if is == State::Synced { &found.members } else { &[] };
-    if new != found.stored || new != entry || !members.is_empty() {
-        let note = (found.was != is).then(|| note(&new, is));
-        new = put(desk, key, new, members, note).await?;
+    let mut also = Vec::new();
+    let swapped = match action {
+        Action::Relocate(relocation) if is_relocated => {
+            also.extend(leads_of(desk, &relocation.from.key).await?);
+            tracing::info!(bundle = %key, from = %relocation.from.key, "moved; nothing was sent");
+            trace::relocate(desk, key, relocation, &found.members).await?
+        }
+        // Another bundle's step may have taken its version over, should its file have moved there.
+        Action::StandAside(aside, _) if aside.state == AsideState::Deleted => {
+            if new == found.stored {
+                Swapped::Yes
+            } else {
+                let note = (found.was != is).then(|| note(&new, is));
+                put_unless_moved(desk, key, &found.stored, &new, note).await?
+            }
+        }
+        _ if new != found.stored || new != entry || !members.is_empty() => {
+            let note = (found.was != is).then(|| note(&new, is));
+            new = put(desk, key, new, members, note).await?;
+            Swapped::Yes
+        }
+        _ => Swapped::Yes,
+    };
+    if swapped == Swapped::Stale {
+        verdict = Verdict::LookAgain(desk.patience.retry_first);
     }
     if verdict == Verdict::Done && is == State::Synced {
         unmark(desk, key).await?;
     }
-    let mut also = Vec::new();
     if releases(action) {
         also.extend(release(desk, key).await?);
     }
@@ -295,6 +342,7 @@ fn releases(action: &Action) -> bool {
         | Action::Wait(_)
         | Action::Consult
         | Action::Verify(_)
+        | Action::Relocate(_)
         | Action::Upload(_)
         | Action::LookUp(..)
         | Action::Follow(..) => false,
@@ -366,6 +414,23 @@ async fn put(
         Ok(entry)
     })
     .await
+}
+
+async fn put_unless_moved(
+    desk: &Arc<Desk>,
+    key: &Key,
+    expected: &Entry,
+    entry: &Entry,
+    note: Option<String>,
+) -> Result<Swapped, ledger::Error> {
+    let (ledger, key) = (desk.ledger.clone(), key.clone());
+    let (expected, entry) = (expected.clone(), entry.clone());
+    blocking(move || ledger.put_unless_moved(&key, &expected, &entry, note.as_deref(), ambient::now())).await
+}
+
+async fn leads_of(desk: &Arc<Desk>, member: &Key) -> Result<Vec<Key>, ledger::Error> {
+    let (ledger, member) = (desk.ledger.clone(), member.clone());
+    blocking(move || ledger.leads_of(&member.mapping, &member.path)).await
 }
 
 fn moment() -> Moment {

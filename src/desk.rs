@@ -1,7 +1,7 @@
 //! What the flows work at: mappings and doors, laid out once. Holds, and does nothing.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -42,6 +42,8 @@ pub struct Desk {
     pub pace: Pace,
     /// Files that were seen and not yet at rest.
     pub restless: Restless,
+    /// Paths that held something and are away.
+    pub departures: Departures,
     /// Remote files that an attempt has taken for its own and not written down yet.
     pub reserved: Reserved,
     /// One permit for each upload that may run at once.
@@ -68,6 +70,7 @@ impl Desk {
             meter,
             pace: Pace::new(config.rate),
             restless: Restless::default(),
+            departures: Departures::default(),
             reserved: Reserved::default(),
             uploads: Arc::new(Semaphore::new(config.patience.uploads)),
             cancel: CancellationToken::new(),
@@ -90,6 +93,43 @@ impl Reserved {
             reserved.clear();
         }
         *reserved.entry(file).or_insert(attempt) == attempt
+    }
+}
+
+/// Paths that held something and are away, since when: what is renamed may be only half done.
+#[derive(Debug, Default)]
+pub struct Departures {
+    since: Mutex<HashMap<Key, Tick>>,
+    /// Set once nobody waits for what may come back.
+    at_once: OnceLock<()>,
+    /// Held while a directory is being renamed: a thousand files of it ask for the same.
+    pub renaming: tokio::sync::Mutex<BTreeSet<(Key, Key)>>,
+}
+
+/// How many paths that are away are kept in mind.
+const DEPARTED: usize = 100_000;
+
+impl Departures {
+    /// Has nothing wait for what may come back: a pass looks once.
+    pub fn at_once(&self) {
+        let _was_set = self.at_once.set(());
+    }
+
+    /// How much longer a path that is away now has to stay so, until it has been for `needed`.
+    pub fn wait(&self, key: &Key, needed: Duration, now: Tick) -> Duration {
+        if self.at_once.get().is_some() {
+            return Duration::ZERO;
+        }
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.len() >= DEPARTED {
+            since.clear();
+        }
+        needed.saturating_sub(now.since(*since.entry(key.clone()).or_insert(now)))
+    }
+
+    /// It is there.
+    pub fn returned(&self, key: &Key) {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 

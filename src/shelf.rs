@@ -3,7 +3,7 @@
 //! The API finds no folder by name or path and does not say whether names are unique among siblings, so folders are found
 //! level by level, made one at a time, and remembered by id in the ledger.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,15 @@ struct Found {
 struct Holding {
     looked: Tick,
     files: HashMap<String, Vec<(SourceFileId, u64)>>,
+}
+
+/// Whether a remote folder followed its directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renamed {
+    /// It did.
+    Yes,
+    /// It stays where it is, for the reason given.
+    No(String),
 }
 
 /// How long a look at a folder's files is good enough to tell what was there before an upload.
@@ -103,6 +112,84 @@ impl Shelf {
     /// The folder's files changed by our own doing: the next look is a fresh one.
     pub async fn changed(&self, folder: FolderId) {
         self.holdings.lock().await.remove(&folder);
+    }
+
+    /// Renames or moves the remote folder of a directory that was renamed, and forgets where everything below it lay. It is
+    /// left as it is where the cloud holds anything in it that is not among `owned`, or has the new name taken.
+    ///
+    /// `owned` maps each folder to the remote files of ours that lie right in it.
+    ///
+    /// # Errors
+    /// A failure with its blame, if the cloud cannot be asked.
+    pub async fn rename(
+        &self,
+        mapping: &Mapping,
+        from: &RelPath,
+        to: &RelPath,
+        owned: &HashMap<FolderId, HashSet<SourceFileId>>,
+    ) -> Result<Renamed, Failure> {
+        let (ledger, name, path) = (self.ledger.clone(), mapping.name.clone(), from.clone());
+        let Some(folder) = blocking(move || ledger.shelf(&name, &path)).await.map_err(us)? else {
+            return Ok(Renamed::No("its remote folder is not known".to_owned()));
+        };
+        let Ok(name) = PartName::from_local(to.name()) else {
+            return Ok(Renamed::No("its new name cannot travel".to_owned()));
+        };
+        if let Some(foreign) = self.foreign(folder, owned).await.map_err(cloud::Error::into_failure)? {
+            return Ok(Renamed::No(foreign));
+        }
+        let parent = self.folder(mapping, &to.parent()).await?.folder;
+        let siblings = self.client.subfolders(parent).await.map_err(cloud::Error::into_failure)?;
+        if siblings.iter().any(|it| it.name == name.as_str() && it.id != folder) {
+            return Ok(Renamed::No(format!("the cloud has a folder {name} there already")));
+        }
+        if from.parent() != to.parent()
+            && let Err(error) = self.client.move_folders(parent, &[folder]).await
+        {
+            return not_renamed(error);
+        }
+        if from.name() != to.name()
+            && let Err(error) = self.client.rename_folder(folder, name.as_str()).await
+        {
+            return not_renamed(error);
+        }
+        let mut places = self.places.lock().await;
+        places.retain(|(name, path), _| *name != mapping.name || !(path.is_below(from) || path.is_below(to)));
+        Ok(Renamed::Yes)
+    }
+
+    /// What lies in or below a folder and is not ours, for a person; none if everything is. Where the cloud tells how many
+    /// files a folder holds, and that is as many as ours, they are not listed one by one.
+    async fn foreign(
+        &self,
+        folder: FolderId,
+        owned: &HashMap<FolderId, HashSet<SourceFileId>>,
+    ) -> Result<Option<String>, cloud::Error> {
+        let none = HashSet::new();
+        let mut open = vec![folder];
+        while let Some(folder) = open.pop() {
+            let ours = owned.get(&folder).unwrap_or(&none);
+            let count = self.client.folder(folder).await?.source_files;
+            if count != Some(ours.len() as u64) {
+                let listed = self.client.source_files(folder).await?.items;
+                if let Some(file) = listed.iter().find(|file| !ours.contains(&file.id)) {
+                    return Ok(Some(format!(
+                        "the cloud holds {} in it, which is not ours",
+                        shown(&file.name)
+                    )));
+                }
+            }
+            for child in self.client.subfolders(folder).await? {
+                if !owned.contains_key(&child.id) {
+                    return Ok(Some(format!(
+                        "the cloud has a folder {} in it, which is not ours",
+                        shown(&child.name)
+                    )));
+                }
+                open.push(child.id);
+            }
+        }
+        Ok(None)
     }
 
     async fn place(&self, mapping: &MappingName, dir: &RelPath) -> Place {
@@ -264,6 +351,13 @@ impl Shelf {
         // A row that stays is found to be stale again, so a ledger that cannot be written now costs only time.
         let _forgotten = blocking(move || ledger.forget_shelves(&name, &path)).await;
         self.places.lock().await.retain(|(name, path), _| *name != mapping.name || !path.is_below(dir));
+    }
+}
+
+fn not_renamed(error: cloud::Error) -> Result<Renamed, Failure> {
+    match error.status() {
+        Some(400 | 403 | 404 | 405 | 409 | 422) => Ok(Renamed::No(error.into_failure().what)),
+        Some(_) | None => Err(error.into_failure()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::ledger::{self, Ledger, Occupancy, Reader};
 Nothing is sent, and no ledger is made where there is none. Files that a stat cannot vouch for are read. With --json one \
 object is printed: schema_version, source (survey, or ledger while versync runs), mappings [{name, files, counts \
 {action: {files, bytes}}, troubles []}], and actions [{mapping, path, action, reason, bytes}]. Actions are upload_new, \
-upload_changed, look_up, follow, wait, hold, gone, detach and forget.")]
+upload_changed, move, look_up, follow, wait, hold, gone, detach and forget.")]
 pub(super) struct Arguments {
     /// Only these mappings
     #[arg(value_name = "MAPPING")]
@@ -33,6 +33,8 @@ enum Deed {
     UploadNew,
     /// Send a new version.
     UploadChanged,
+    /// Rename or move its remote files, as its own was.
+    Move,
     /// Ask the cloud what became of an attempt.
     LookUp,
     /// Ask the cloud how far a conversion is.
@@ -88,6 +90,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     let (origin, outlooks) = match open(config, &nowhere)? {
         Source::Writer(ledger) => {
             let desk = desk::desk(config, desk::mute_client(config)?, ledger);
+            desk.departures.at_once();
             let outlooks = mappings.iter().map(|mapping| gather::survey(&desk, mapping));
             (Origin::Survey, outlooks.collect::<Result<Vec<_>, _>>()?)
         }
@@ -130,9 +133,10 @@ fn open(config: &Config, nowhere: &std::io::Result<tempfile::TempDir>) -> Result
 
 impl Deed {
     /// Every deed, in the order in which a plan lists them.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::UploadNew,
         Self::UploadChanged,
+        Self::Move,
         Self::LookUp,
         Self::Follow,
         Self::Wait,
@@ -147,6 +151,7 @@ impl Deed {
         match self {
             Self::UploadNew => "upload_new",
             Self::UploadChanged => "upload_changed",
+            Self::Move => "move",
             Self::LookUp => "look_up",
             Self::Follow => "follow",
             Self::Wait => "wait",
@@ -162,6 +167,7 @@ impl Deed {
         match self {
             Self::UploadNew => "new, to be uploaded, or linked where the folder holds the same bytes",
             Self::UploadChanged => "changed, to be uploaded as a new version",
+            Self::Move => "renamed or moved, to be renamed or moved in the cloud too",
             Self::LookUp => "whose answer was lost, to be asked for",
             Self::Follow => "being converted, to be followed",
             Self::Wait => "not at rest yet",

@@ -76,7 +76,7 @@ pub(super) fn look(
 }
 
 /// A path that is not there is absent only if the root is proven to be the one we know, before and after the look.
-fn gone(desk: &Desk, post: &Post, path: &RelPath) -> Result<Sighting, ledger::Error> {
+pub(super) fn gone(desk: &Desk, post: &Post, path: &RelPath) -> Result<Sighting, ledger::Error> {
     let pinned = desk.ledger.root(&post.mapping.name)?;
     let proof = (|| {
         let before = post.root.identity()?;

@@ -147,6 +147,15 @@ impl RelPath {
             || self.0.strip_prefix(&*directory.0).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
     }
 
+    /// The same path with the directory `to` in place of `from`; none if it is neither `from` nor below it.
+    #[must_use]
+    pub fn rebased(&self, from: &Self, to: &Self) -> Option<Self> {
+        if !self.is_below(from) || from.is_root() {
+            return None;
+        }
+        Self::from_bytes(&[&*to.0, &self.0[from.0.len()..]].concat()).ok()
+    }
+
     /// The extension in lower case, without the dot, if the name has one that is ASCII.
     #[must_use]
     pub fn extension(&self) -> Option<String> {

@@ -171,7 +171,11 @@ pub(super) fn members_in(
     Ok(members)
 }
 
-fn members_below(db: &Connection, mapping: &MappingName, dir: &RelPath) -> Result<Vec<RelPath>, Error> {
+pub(super) fn members_below(
+    db: &Connection,
+    mapping: &MappingName,
+    dir: &RelPath,
+) -> Result<Vec<RelPath>, Error> {
     let (from, to) = tree::below(dir);
     let mut statement = db.prepare_cached(
         "SELECT DISTINCT member FROM reference
@@ -192,7 +196,7 @@ fn members_below(db: &Connection, mapping: &MappingName, dir: &RelPath) -> Resul
 }
 
 /// What a lead refers to, in the order in which it was put.
-fn known_references(db: &Connection, lead: &Key) -> Result<Vec<(RelPath, String)>, Error> {
+pub(super) fn known_references(db: &Connection, lead: &Key) -> Result<Vec<(RelPath, String)>, Error> {
     let mut statement = db.prepare_cached(
         "SELECT member, written FROM reference
          WHERE mapping = (SELECT id FROM mapping WHERE name = ?1) AND lead = ?2 ORDER BY position",

@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::Error;
 
 /// Each brings the schema from its index to the next number. Never edit one that was released: append.
-const MIGRATIONS: [&str; 2] = [FIRST, BUNDLES];
+const MIGRATIONS: [&str; 3] = [FIRST, BUNDLES, MOVES];
 
 /// The schema that this binary reads and writes.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
@@ -44,6 +44,12 @@ ALTER TABLE bundle ADD COLUMN wanted BLOB;
 ALTER TABLE bundle ADD COLUMN travels TEXT;
 ALTER TABLE bundle ADD COLUMN marked INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX bundle_marked ON bundle (mapping, path) WHERE marked = 1;
+";
+
+/// A file that moved is found again by the bytes of its lead, a directory by the stat of a file in it.
+const MOVES: &str = "
+CREATE INDEX part_hash ON part (hash) WHERE position = 0;
+CREATE INDEX file_inode ON file (inode);
 ";
 
 const FIRST: &str = "

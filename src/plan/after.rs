@@ -39,6 +39,12 @@ pub fn after(
             _ => (entry.clone(), Verdict::LookAgain(Duration::ZERO)),
         },
         Action::Verify(claim) => verified(entry, claim, outcome, now),
+        Action::Relocate(relocation) => match outcome {
+            Outcome::Relocated => (relocation.entry.clone(), Verdict::LookAgain(Duration::ZERO)),
+            Outcome::Failed(failure) => (entry.clone(), Verdict::Failed(failure)),
+            // The flow decides anew within the step where it cannot be moved.
+            _ => (entry.clone(), Verdict::LookAgain(Duration::ZERO)),
+        },
         Action::Upload(intent) => uploaded(entry, intent, outcome, patience, now),
         Action::LookUp(intent, doubt) => looked_up(entry, intent, doubt, outcome, patience, now),
         Action::Follow(intent, conversion) => followed(entry, intent, conversion, outcome, patience, now),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Claim, Claimed, Moment, Namesake, Proof, Remote};
+use super::{Action, Claim, Claimed, Moment, Namesake, Origin, Proof, Relocation, Remote};
 use crate::file::entry::{Aside, AsideState, Conversion, Doubt};
 use crate::file::part::version_of;
 use crate::file::sighting::{Seen, Trust, Whole};
@@ -18,6 +18,7 @@ pub fn decide(
     entry: &Entry,
     sighting: &Sighting,
     policy: &Policy,
+    origin: &Origin,
     remote: &Remote,
     moment: Moment,
 ) -> Action {
@@ -35,7 +36,7 @@ pub fn decide(
             },
         ),
         Attempt::Converting(intent, conversion) => Action::Follow(intent.clone(), conversion.clone()),
-        Attempt::Idle => by_sighting(entry, sighting, policy, remote, moment),
+        Attempt::Idle => by_sighting(entry, sighting, policy, origin, remote, moment),
     }
 }
 
@@ -52,6 +53,7 @@ pub fn before(entry: &Entry, action: &Action) -> Option<Entry> {
         | Action::StandAside(..)
         | Action::Consult
         | Action::Verify(_)
+        | Action::Relocate(_)
         | Action::LookUp(..)
         | Action::Follow(..) => None,
     }
@@ -75,6 +77,7 @@ fn by_sighting(
     entry: &Entry,
     sighting: &Sighting,
     policy: &Policy,
+    origin: &Origin,
     remote: &Remote,
     moment: Moment,
 ) -> Action {
@@ -111,12 +114,19 @@ fn by_sighting(
         Sighting::Unreadable(why) | Sighting::Unfit(why) => {
             Action::StandAside(aside(AsideState::Blocked, why), None)
         }
-        Sighting::Whole(whole) => weigh(entry, whole, policy, remote, moment),
+        Sighting::Whole(whole) => weigh(entry, whole, policy, origin, remote, moment),
     }
 }
 
 /// The bytes are known: are they the ones that live in the cloud, and if not, may they be sent?
-fn weigh(entry: &Entry, whole: &Whole, policy: &Policy, remote: &Remote, moment: Moment) -> Action {
+fn weigh(
+    entry: &Entry,
+    whole: &Whole,
+    policy: &Policy,
+    origin: &Origin,
+    remote: &Remote,
+    moment: Moment,
+) -> Action {
     let version = version_of(&whole.parts);
     if entry.current.as_ref().is_some_and(|current| current.version == version) {
         return Action::Rest;
@@ -126,6 +136,16 @@ fn weigh(entry: &Entry, whole: &Whole, policy: &Policy, remote: &Remote, moment:
     }
     if whole.parts.is_empty() {
         return Action::Rest;
+    }
+    match (origin, remote) {
+        (Origin::Nowhere, _) => {}
+        (Origin::Pending(pause), _) => return Action::Wait(*pause),
+        (Origin::Moved(_), Remote::Unasked) => return Action::Consult,
+        (Origin::Moved(from), Remote::Folder(folder, _)) => {
+            if let Some(relocation) = Relocation::of(from, whole, *folder) {
+                return Action::Relocate(Box::new(relocation));
+            }
+        }
     }
     if let Some(reason) = not_whole(entry, whole, policy) {
         let since = match &entry.aside {

@@ -132,14 +132,14 @@ impl World {
         }
         let moment = Moment { now: self.time(), attempt: AttemptId::from_uuid(self.fresh()) };
         let policy = Policy { adopt: Adopt::Never, ..Policy::default() };
-        let mut action = decide(&entry, &sighting, &policy, &Remote::Unasked, moment);
+        let mut action = decide(&entry, &sighting, &policy, &Origin::Nowhere, &Remote::Unasked, moment);
         if action == Action::Consult {
             if self.mishap(10) {
                 return Verdict::Failed(cloud_trouble());
             }
             let namesakes = self.listing();
             let remote = Remote::Folder(FolderId::from_uuid(Uuid::from_u128(1)), namesakes);
-            action = decide(&entry, &sighting, &policy, &remote, moment);
+            action = decide(&entry, &sighting, &policy, &Origin::Nowhere, &remote, moment);
         }
         if let Some(intended) = before(&entry, &action) {
             self.entry = intended.clone();
@@ -222,7 +222,8 @@ impl World {
             | Action::Wait(_)
             | Action::StandAside(..)
             | Action::Consult
-            | Action::Verify(_) => Outcome::Nothing,
+            | Action::Verify(_)
+            | Action::Relocate(_) => Outcome::Nothing,
         }
     }
 

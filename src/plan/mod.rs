@@ -7,12 +7,14 @@ mod after;
 mod decide;
 #[cfg(test)]
 mod lives;
+mod moves;
 mod rearm;
 
 use std::time::Duration;
 
 pub use after::after;
 pub use decide::{before, decide, is_same_file};
+pub use moves::{Departed, Origin, Relocation, is_settled, origin, renamed_directories};
 pub use rearm::{REARMED, rearm};
 
 use crate::file::entry::{Aside, Conversion, Doubt, RemotePart};
@@ -36,6 +38,8 @@ pub enum Action {
     Consult,
     /// See whether one of these remote files already holds its bytes.
     Verify(Claim),
+    /// Let the remote files of the path that it came from follow it: nothing is sent.
+    Relocate(Box<Relocation>),
     /// Send it.
     Upload(Intent),
     /// Ask the cloud what became of an attempt.
@@ -117,6 +121,10 @@ pub enum Outcome {
     Verified(Vec<RemotePart>),
     /// For some part none of the candidates does.
     NoneVerified,
+    /// The remote files bear their new name and lie in their new folder.
+    Relocated,
+    /// They cannot be renamed or moved, for the reason given.
+    NotRelocated(String),
     /// The request was taken in, as this task.
     Taken(UploadTaskId),
     /// The request was taken in, and the cloud did not say as which task.

@@ -14,7 +14,7 @@ use crate::file::entry::AsideState;
 use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
 use crate::ledger::{self, Reader};
 use crate::mapping::Mapping;
-use crate::plan::Action;
+use crate::plan::{Action, Origin};
 use crate::survey::{self, Found, Visitor};
 
 /// States that a survey does not bring up while their files stay as they are.
@@ -106,7 +106,7 @@ fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledge
 
 /// What an action means to a person; none if there is nothing to do.
 fn planned(considered: &Considered, size: u64) -> Option<Planned> {
-    let Considered { entry, sighting, action } = considered;
+    let Considered { entry, sighting, origin, action } = considered;
     let size = match (sighting, entry.attempt.intent()) {
         (_, Some(intent)) => intent.parts.iter().map(|part| part.content.size).sum(),
         (Sighting::Whole(whole), None) => whole.parts.iter().map(|part| part.content.size).sum(),
@@ -130,10 +130,13 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
             | AsideState::Stalled
             | AsideState::Suspect => (Deed::Hold, aside.reason.clone(), size),
         },
-        Action::Consult | Action::Verify(_) | Action::Upload(_) => {
-            let (deed, reason) = sending(entry);
-            (deed, reason, size)
-        }
+        Action::Consult | Action::Verify(_) | Action::Upload(_) | Action::Relocate(_) => match origin {
+            Origin::Moved(from) => (Deed::Move, format!("it was {}", from.key), 0),
+            Origin::Nowhere | Origin::Pending(_) => {
+                let (deed, reason) = sending(entry);
+                (deed, reason, size)
+            }
+        },
         Action::LookUp(_, doubt) => (Deed::LookUp, doubt.why.clone(), size),
         Action::Follow(_, conversion) => (Deed::Follow, conversion.progress.clone(), size),
     };
@@ -214,7 +217,7 @@ mod tests {
     use crate::timestamp::Timestamp;
 
     fn considered(entry: Entry, action: Action) -> Considered {
-        Considered { entry, sighting: Sighting::Unlooked, action }
+        Considered { entry, sighting: Sighting::Unlooked, origin: Origin::Nowhere, action }
     }
 
     fn aside(state: AsideState) -> Aside {
