@@ -40,7 +40,9 @@ pub(super) fn origin(desk: &Desk, key: &Key, whole: &Whole) -> Result<Origin, le
         let needed = post.mapping.policy.delete_settle;
         let wait = desk.departures.wait(&candidate, needed, ambient::tick());
         let holds_it = entry.live_content() == Some(whole.seen.content);
-        if !plan::is_settled(&entry) {
+        if entry.state() == State::Stalled {
+            // Nobody knows when that ends.
+        } else if !plan::is_settled(&entry) {
             // Its upload is on its way to the end; then it can follow.
             pending = Some(pending.map_or(desk.patience.poll_first, |it| it.min(desk.patience.poll_first)));
         } else if holds_it && !wait.is_zero() {

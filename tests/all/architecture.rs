@@ -42,8 +42,8 @@ const MAP: &[Room] = &[
         "timestamp",
     ]),
     ("delivery", Flows, &[
-        "deed", "desk", "assembly", "ledger", "disk", "ambient", "worker", "agenda", "plan", "bundle", "references", "verdict",
-        "mapping", "file", "timestamp",
+        "deed", "desk", "assembly", "shelf", "ledger", "disk", "ambient", "worker", "agenda", "plan", "bundle", "references",
+        "verdict", "mapping", "file", "timestamp", "id",
     ]),
     ("survey", Flows, &["assembly", "ledger", "disk", "plan", "bundle", "references", "mapping", "file"]),
     ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "file", "id"]),

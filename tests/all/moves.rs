@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use versync::daemon::Event;
 use versync::emulator::{Fault, FaultKind};
 use versync::file::{Entry, State};
 
@@ -130,12 +131,14 @@ async fn a_directory_renamed_while_versync_watches_is_one_call() {
     for n in 0..count {
         world.write(&format!("kit/deep/part {n}.obj"), format!("part {n}").as_bytes());
     }
+    world.sync().await;
     let mut running = world.run().await;
     let old = running.entry("kit/deep/part 0.obj");
     world.emulator.clear_requests();
     fs::rename(world.root().join("kit"), world.root().join("set")).unwrap();
-    let paths: Vec<_> = (0..count).map(|n| format!("set/deep/part {n}.obj")).collect();
-    running.synced(&world, &paths.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let last = format!("set/deep/part {}.obj", count - 1);
+    running.synced(&world, &["set/deep/part 0.obj", &last]).await;
+    running.until(|event| matches!(event, Event::Quiet)).await;
     running.stop().await;
     world.let_go().await;
     moved(&world, "kit/deep/part 0.obj", "set/deep/part 0.obj", &old);
