@@ -5,6 +5,7 @@
 
 mod barrier;
 mod chronicle;
+mod clearing;
 mod command;
 mod noting;
 mod once;
@@ -191,6 +192,7 @@ pub async fn run(
         barriers: Vec::new(),
         told: Tick::default(),
         owed: BTreeSet::new(),
+        reckonings: BTreeSet::new(),
         refused: None,
         mode: orders.mode,
         desk,
@@ -222,6 +224,7 @@ pub async fn run(
         daemon.begin();
         daemon.publish().await;
         daemon.tell_waiting();
+        daemon.reckon().await;
         daemon.rest();
         if daemon.end.is_some() {
             break;
@@ -289,6 +292,8 @@ struct Daemon {
     told: Tick,
     /// Bundles to be tried again as soon as the step is back that is out of them.
     owed: BTreeSet<Key>,
+    /// Mappings of which it has to be reckoned what may be taken away from the cloud.
+    reckonings: BTreeSet<MappingName>,
     /// When the configuration was read again and refused, and why.
     refused: Option<(Timestamp, String)>,
 }
@@ -320,10 +325,7 @@ impl Daemon {
 
     /// Notices that nothing is left to do: the end of a `sync`, a quiet moment of a `run`.
     fn rest(&mut self) {
-        let is_quiet = self.agenda.is_empty()
-            && self.jobs.is_empty()
-            && self.rounds.values().all(Round::is_idle)
-            && self.found.capacity() == FINDINGS;
+        let is_quiet = self.is_quiet();
         if is_quiet && !self.was_quiet {
             (self.observer)(&Event::Quiet);
         }
@@ -332,6 +334,13 @@ impl Daemon {
             let left = self.pass.as_mut().and_then(|pass| pass.left.take());
             self.end = Some(left.map_or(Why::Finished, Why::CloudTrouble));
         }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.agenda.is_empty()
+            && self.jobs.is_empty()
+            && self.rounds.values().all(Round::is_idle)
+            && self.found.capacity() == FINDINGS
     }
 
     fn next_wake(&self, watchdog: Option<Duration>) -> Option<Duration> {
@@ -372,6 +381,7 @@ impl Daemon {
                 if matches!(self.troubles.get(&name), Some(Trouble::Offline(_) | Trouble::Halted(_))) {
                     self.troubles.remove(&name);
                 }
+                self.owes_reckoning(&name);
             }
             // A path that is no directory: it is looked at by itself.
             round::Outcome::NotADirectory(path) => {

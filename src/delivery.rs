@@ -4,6 +4,7 @@
 
 mod again;
 mod look;
+mod reckon;
 mod trace;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
 pub use again::{Rearmed, rearm};
+pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
 
 /// How a step ended.
 #[derive(Debug, Clone)]
@@ -76,8 +78,33 @@ pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Erro
         _ => Origin::Nowhere,
     };
     let policy = &post.mapping.policy;
-    let action = plan::decide(&entry, &sighting, policy, &origin, &Remote::Unasked, moment());
+    let mut action = plan::decide(&entry, &sighting, policy, &origin, &Remote::Unasked, moment());
+    if policy.is_destructive()
+        && is_idle(&action, &entry)
+        && let Some(clearance) = reckon::of(&desk.ledger, &post.mapping, &errand.key, &entry)?
+        && desk.grants.take(&errand.key)
+    {
+        action = Action::Clear(clearance);
+    }
     Ok(Considered { entry, sighting, origin, action })
+}
+
+/// Whether a look leaves a bundle as it is: at its goal, or known to be gone.
+fn is_idle(action: &Action, entry: &Entry) -> bool {
+    match action {
+        Action::Rest => true,
+        Action::StandAside(aside, _) => aside.state == AsideState::Deleted && entry.state() == State::Deleted,
+        Action::Forget
+        | Action::Wait(_)
+        | Action::Consult
+        | Action::Verify(_)
+        | Action::Relocate(_)
+        | Action::Clear(_)
+        | Action::Restore(_)
+        | Action::Upload(_)
+        | Action::LookUp(..)
+        | Action::Follow(..) => false,
+    }
 }
 
 fn unconsidered(entry: Entry) -> Considered {
@@ -220,7 +247,11 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         None => entry,
     };
     let outcome = match &action {
-        Action::Upload(_) | Action::LookUp(..) | Action::Follow(..) => {
+        Action::Upload(_)
+        | Action::LookUp(..)
+        | Action::Follow(..)
+        | Action::Clear(_)
+        | Action::Restore(_) => {
             reach = Reach::Cloud;
             deed::perform(desk, &post, &action).await
         }
@@ -279,6 +310,7 @@ async fn finish(
     reach: Reach,
 ) -> Result<Ended, ledger::Error> {
     let is_relocated = outcome == Outcome::Relocated;
+    let is_cleared = matches!(outcome, Outcome::Cleared(_));
     let (mut new, mut verdict) = plan::after(&entry, action, outcome, &desk.patience, ambient::now());
     if let (Verdict::Done, Some(tick)) = (&verdict, look::read_once_more(&new)) {
         verdict = Verdict::LookAgain(tick);
@@ -304,6 +336,20 @@ async fn finish(
                 put_unless_moved(desk, key, &found.stored, &new, note).await?
             }
         }
+        Action::Clear(clearance) => {
+            let note = reckon::note(clearance, is_cleared);
+            if is_cleared {
+                tracing::info!(bundle = %key, "{note}");
+                reckon::count(desk, key, clearance.cause).await?;
+                desk.grants.done(key);
+            } else if matches!(verdict, Verdict::Failed(_)) {
+                // It was not refused: it is granted again.
+                desk.grants.done(key);
+            } else {
+                tracing::warn!(bundle = %key, "{note}");
+            }
+            put_unless_moved(desk, key, &found.stored, &new, Some(note)).await?
+        }
         _ if new != found.stored || new != entry || !members.is_empty() => {
             let note = (found.was != is).then(|| note(&new, is));
             new = put(desk, key, new, members, note).await?;
@@ -311,6 +357,9 @@ async fn finish(
         }
         _ => Swapped::Yes,
     };
+    if let (Action::Restore(_), true) = (action, is_relocated) {
+        tracing::info!(bundle = %key, "its earlier bytes are back: that version is current again, and nothing was sent");
+    }
     if swapped == Swapped::Stale {
         verdict = Verdict::LookAgain(desk.patience.retry_first);
     }
@@ -343,6 +392,8 @@ fn releases(action: &Action) -> bool {
         | Action::Consult
         | Action::Verify(_)
         | Action::Relocate(_)
+        | Action::Clear(_)
+        | Action::Restore(_)
         | Action::Upload(_)
         | Action::LookUp(..)
         | Action::Follow(..) => false,

@@ -44,6 +44,8 @@ pub struct Desk {
     pub restless: Restless,
     /// Paths that held something and are away.
     pub departures: Departures,
+    /// Bundles whose remote files may be taken away.
+    pub grants: Grants,
     /// Remote files that an attempt has taken for its own and not written down yet.
     pub reserved: Reserved,
     /// One permit for each upload that may run at once.
@@ -71,6 +73,7 @@ impl Desk {
             pace: Pace::new(config.rate),
             restless: Restless::default(),
             departures: Departures::default(),
+            grants: Grants::default(),
             reserved: Reserved::default(),
             uploads: Arc::new(Semaphore::new(config.patience.uploads)),
             cancel: CancellationToken::new(),
@@ -131,6 +134,64 @@ impl Departures {
     pub fn returned(&self, key: &Key) {
         self.since.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
+}
+
+/// Bundles whose remote files may be archived or deleted, each once: what fails is not tried again at every turn.
+#[derive(Debug, Default)]
+pub struct Grants(Mutex<HashMap<Key, (Tick, Granted)>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Granted {
+    Open,
+    Used,
+}
+
+/// How long a grant that was used is not given again.
+const AGAIN: Duration = Duration::from_secs(3_600);
+
+impl Grants {
+    /// Gives a grant, unless it was given a short while ago.
+    pub fn give(&self, key: &Key, now: Tick) -> IsGiven {
+        let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match grants.get(key) {
+            Some((at, _)) if now.since(*at) < AGAIN => IsGiven::Before,
+            Some(_) | None => {
+                grants.insert(key.clone(), (now, Granted::Open));
+                IsGiven::Now
+            }
+        }
+    }
+
+    /// Takes the grant of a bundle, if it has one.
+    pub fn take(&self, key: &Key) -> bool {
+        let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match grants.get_mut(key) {
+            Some((_, granted)) if *granted == Granted::Open => {
+                *granted = Granted::Used;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// It was done: should the same come up again, it may be granted again.
+    pub fn done(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// A person has agreed anew.
+    pub fn renew(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Whether a grant was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsGiven {
+    /// Just now.
+    Now,
+    /// A short while ago, and it is not given again so soon.
+    Before,
 }
 
 /// One mapping and its root.

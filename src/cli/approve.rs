@@ -8,7 +8,9 @@ use super::failure::{Exit, Failure};
 use super::paper::Paper;
 use super::{Global, desk, steer};
 use crate::ambient;
+use crate::config::Config;
 use crate::daemon::MappingState;
+use crate::delivery;
 use crate::disk::Root;
 use crate::file::sighting::RootIdentity;
 use crate::file::{State, shown};
@@ -46,6 +48,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
             .hint("only a root that is there can be approved: mount it, or correct `path` of the mapping")
     })?;
     let Some(pinned) = pinned.filter(|pinned| !pinned.is_same_root(&found)) else {
+        if mapping.policy.is_destructive() {
+            return removals(global, &config, mapping, arguments, paper);
+        }
         paper.line(&format!("nothing to approve: {} is not stopped for its root", mapping.name));
         paper.object(&object(mapping, "nothing_to_approve", None, &found));
         return Ok(Exit::Done);
@@ -76,6 +81,77 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     Ok(Exit::Done)
 }
 
+/// Shows what the policies of a mapping would take away from the cloud, and lets them if a person says so.
+fn removals(
+    global: &Global,
+    config: &Config,
+    mapping: &Mapping,
+    arguments: &Arguments,
+    paper: &Paper,
+) -> Result<Exit, Failure> {
+    let reader = match Reader::open(&config.state_dir) {
+        Ok(reader) => Some(reader),
+        Err(ledger::Error::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let (pending, was_armed) = match &reader {
+        Some(reader) => (delivery::pending(reader, mapping)?, delivery::is_armed_in(reader, mapping)?),
+        None => (delivery::Pending::default(), false),
+    };
+    drop(reader);
+    let name = &mapping.name;
+    let policy = &mapping.policy;
+    let root = shown(&mapping.root.to_string_lossy());
+    paper.talk(&format!("mapping {name} takes remote files away:"));
+    paper
+        .talk(&format!("  of files that are gone below {root}: on_delete = \"{}\"", policy.on_delete.word()));
+    paper.talk(&format!(
+        "  of versions that were replaced: on_change = \"{}\", keep_versions = {}",
+        policy.on_change.word(),
+        policy.keep_versions
+    ));
+    paper.talk(&format!(
+        "now waiting: {} files that are gone, older versions of {} files",
+        pending.gone, pending.replaced
+    ));
+    if was_armed {
+        paper.talk("this was agreed to before; agreeing again takes the brake off for what is waiting now");
+    }
+    paper.talk(
+        "Only files that versync uploaded are ever taken. Another root, folder, filter or policy asks again.",
+    );
+    let told = |outcome: &str| {
+        json!({
+            "schema_version": 1,
+            "mapping": name.as_str(),
+            "root": root,
+            "outcome": outcome,
+            "on_delete": policy.on_delete.word(),
+            "on_change": policy.on_change.word(),
+            "keep_versions": policy.keep_versions,
+            "gone": pending.gone,
+            "replaced": pending.replaced,
+        })
+    };
+    if !arguments.yes && !is_confirmed(paper)? {
+        paper.line("nothing was changed");
+        paper.object(&told("declined"));
+        return Ok(Exit::Halted);
+    }
+    let asked = Asked::Agree { mapping: name.as_str().to_owned(), terms: mapping.terms() };
+    let goes_on = match desk::runtime()?.block_on(desk::ask(global, config, &asked))? {
+        Some(Kind::Approved(_)) => "now",
+        Some(other) => return Err(steer::strange(&other)),
+        None => {
+            delivery::arm(&Ledger::open(&config.state_dir)?, mapping)?;
+            "at the next `versync sync` or `run`"
+        }
+    };
+    paper.line(&format!("approved: {name} takes them away {goes_on}"));
+    paper.object(&told("approved"));
+    Ok(Exit::Done)
+}
+
 /// What is different, and what accepting it means.
 fn explained(mapping: &Mapping, pinned: &RootIdentity, found: &RootIdentity, known: u64) -> Vec<String> {
     vec![
@@ -103,7 +179,7 @@ fn is_confirmed(paper: &Paper) -> Result<bool, Failure> {
         return Err(Failure::new(Exit::Halted, "failed to ask: there is no terminal")
             .hint("look at the above, and repeat with --yes if it is meant"));
     }
-    paper.talk("Accept this root? [y/N]");
+    paper.talk("Accept this? [y/N]");
     let mut answer = String::new();
     // Whoever cannot be understood has not said yes.
     let read = std::io::stdin().lock().read_line(&mut answer);

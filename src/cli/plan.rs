@@ -19,7 +19,7 @@ use crate::ledger::{self, Ledger, Occupancy, Reader};
 Nothing is sent, and no ledger is made where there is none. Files that a stat cannot vouch for are read. With --json one \
 object is printed: schema_version, source (survey, or ledger while versync runs), mappings [{name, files, counts \
 {action: {files, bytes}}, troubles []}], and actions [{mapping, path, action, reason, bytes}]. Actions are upload_new, \
-upload_changed, move, look_up, follow, wait, hold, gone, detach and forget.")]
+upload_changed, move, look_up, follow, wait, hold, restore, clear, gone, detach and forget.")]
 pub(super) struct Arguments {
     /// Only these mappings
     #[arg(value_name = "MAPPING")]
@@ -43,6 +43,10 @@ enum Deed {
     Wait,
     /// Hold it back, for a reason.
     Hold,
+    /// Make an earlier version current again.
+    Restore,
+    /// Archive or delete remote files that are no longer current.
+    Clear,
     /// Remember that it is gone; its remote copy is kept.
     Gone,
     /// Remember that a filter excludes it; its remote copy is kept.
@@ -133,7 +137,7 @@ fn open(config: &Config, nowhere: &std::io::Result<tempfile::TempDir>) -> Result
 
 impl Deed {
     /// Every deed, in the order in which a plan lists them.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::UploadNew,
         Self::UploadChanged,
         Self::Move,
@@ -141,6 +145,8 @@ impl Deed {
         Self::Follow,
         Self::Wait,
         Self::Hold,
+        Self::Restore,
+        Self::Clear,
         Self::Gone,
         Self::Detach,
         Self::Forget,
@@ -156,6 +162,8 @@ impl Deed {
             Self::Follow => "follow",
             Self::Wait => "wait",
             Self::Hold => "hold",
+            Self::Restore => "restore",
+            Self::Clear => "clear",
             Self::Gone => "gone",
             Self::Detach => "detach",
             Self::Forget => "forget",
@@ -172,6 +180,8 @@ impl Deed {
             Self::Follow => "being converted, to be followed",
             Self::Wait => "not at rest yet",
             Self::Hold => "held back",
+            Self::Restore => "whose bytes came back, to be made current again without sending",
+            Self::Clear => "with remote files to be archived or deleted",
             Self::Gone => "gone from disk; the remote copies are kept",
             Self::Detach => "now excluded; the remote copies are kept",
             Self::Forget => "gone before being sent",

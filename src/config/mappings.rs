@@ -10,7 +10,7 @@ use crate::file::MappingName;
 use crate::id::FolderId;
 use crate::mapping::filter::Rules;
 use crate::mapping::format::{self, Standing};
-use crate::mapping::{Adopt, Filter, Layout, Mapping, OnMissing, Policy, Symlinks, Watch};
+use crate::mapping::{Adopt, Fate, Filter, Layout, Mapping, OnMissing, Policy, Symlinks, Watch};
 
 /// Reads every `[[mapping]]`.
 pub(super) fn read(
@@ -197,7 +197,6 @@ fn filter(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Option<Filt
 }
 
 fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
-    const FATES: [&str; 3] = ["archive", "delete", "delete_with_assets"];
     let mut policy = Policy::default();
     let day = 24 * 3600;
     let waits = [
@@ -230,9 +229,15 @@ fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
     policy.on_missing = layered.word("on_missing", &missing, &[], findings).unwrap_or_default();
     let links = [("skip", Symlinks::Skip)];
     policy.symlinks = layered.word("symlinks", &links, &["follow"], findings).unwrap_or_default();
-    for key in ["on_change", "on_delete"] {
-        layered.word(key, &[("keep", ())], &FATES, findings);
-    }
+    let fates = [Fate::Keep, Fate::Archive, Fate::Delete].map(|fate| (fate.word(), fate));
+    let later = ["delete_with_assets"];
+    policy.on_change = layered.word("on_change", &fates, &later, findings).unwrap_or_default();
+    policy.on_delete = layered.word("on_delete", &fates, &later, findings).unwrap_or_default();
+    policy.keep_versions = layered
+        .get("keep_versions", findings)
+        .and_then(|given| value::count(&given, 0..=1_000, findings))
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or_default();
     policy
 }
 

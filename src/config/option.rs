@@ -59,6 +59,7 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
             "bundle_wait",
             "on_missing",
             "on_change",
+            "keep_versions",
             "on_delete",
         ],
     ),
@@ -83,6 +84,7 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
             "bundle_wait",
             "on_missing",
             "on_change",
+            "keep_versions",
             "on_delete",
         ],
     ),
@@ -92,11 +94,10 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
 const LISTS: [&str; 5] = ["command", "endpoint", "include", "exclude", "formats"];
 
 /// Options of the documentation that this version does not honour yet, by table.
-const LATER: [(&str, &str, &str); 9] = [
+const LATER: [(&str, &str, &str); 8] = [
     ("", "control_group", "remove it: only the user that runs versync may steer it"),
     ("", "manifest", "remove the table"),
     ("limits", "timetable", "remove it, and set `rate` for all day"),
-    ("mapping", "keep_versions", "remove it"),
     ("mapping", "part_names", "remove it"),
     ("mapping", "search", "remove it"),
     ("mapping", "max_refresh", "remove it"),

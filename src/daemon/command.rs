@@ -25,6 +25,8 @@ pub enum Command {
     Pause(Option<MappingName>, oneshot::Sender<Result<Changed, String>>),
     /// Go on with a mapping, or with all of them.
     Resume(Option<MappingName>, oneshot::Sender<Result<Changed, String>>),
+    /// Let a mapping take remote files away on the terms that a person was shown.
+    Agree(MappingName, String, oneshot::Sender<Result<(), String>>),
     /// Accept that the root of a mapping is this one now.
     Approve(MappingName, RootIdentity, oneshot::Sender<Result<(), String>>),
 }

@@ -43,6 +43,7 @@ impl Daemon {
             let bytes = ended.entry.as_ref().and_then(|entry| entry.seen).map_or(0, |seen| seen.content.size);
             self.desk.meter.finished(bytes);
         }
+        self.may_clear(&ended);
         self.chronicle.step(&ended, now);
         match &told {
             Verdict::Failed(failure) => self.failed(&key, failure.clone()),

@@ -110,6 +110,15 @@ pub(super) enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Paused;
 
+/// How much of a tree was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// Not all of it, or some directory could not be listed.
+    Partial,
+    /// All of it.
+    Whole,
+}
+
 /// One mapping's share of the loop.
 #[derive(Debug)]
 pub(super) struct Round {
@@ -127,6 +136,10 @@ pub(super) struct Round {
     base_reason: Option<String>,
     /// A state that comes from the cloud and hides the one that comes from the disk.
     hampered: Option<(MappingState, String)>,
+    /// Why nothing is taken away from the cloud until a person has looked, if it has to wait.
+    deletions: Option<String>,
+    /// Whether the whole tree was seen since we began.
+    view: View,
     /// A person has it wait: that hides every other state.
     pause: Option<Paused>,
     standing: Standing,
@@ -160,6 +173,8 @@ impl Round {
             state: MappingState::Scanning,
             base_reason: None,
             hampered: None,
+            deletions: None,
+            view: View::Partial,
             pause: None,
             standing,
             written: None,
@@ -288,6 +303,8 @@ impl Round {
             Ok(Some(surveyed)) => {
                 self.tell(&surveyed);
                 if is_whole {
+                    let is_blind = !surveyed.troubles.is_empty();
+                    self.view = if is_blind { View::Partial } else { View::Whole };
                     self.standing.scanned_at = Some(ambient::now());
                     self.standing.files = surveyed.files;
                     self.standing.directories = surveyed.directories;
@@ -348,6 +365,25 @@ impl Round {
         outcome
     }
 
+    /// Whether it is known what is there and what is gone.
+    pub(super) fn is_known(&self) -> bool {
+        let is_well = match self.state {
+            MappingState::Watching | MappingState::Polling | MappingState::Idle => true,
+            MappingState::Scanning
+            | MappingState::Offline
+            | MappingState::NeedsLogin
+            | MappingState::Halted
+            | MappingState::Paused => false,
+        };
+        self.view == View::Whole && is_well && self.hampered.is_none() && !self.is_paused()
+    }
+
+    /// Nothing is taken away from the cloud until a person has looked, for this reason; or it is no longer so.
+    pub(super) fn hold_deletions(&mut self, why: Option<String>, observer: &mut Observer) {
+        self.deletions = why;
+        self.show(observer);
+    }
+
     /// The cloud keeps this mapping from working: that is its state until it is relieved.
     pub(super) fn hamper(&mut self, state: MappingState, reason: String, observer: &mut Observer) {
         self.hampered = Some((state, reason));
@@ -375,7 +411,12 @@ impl Round {
         let (state, reason) = match (self.pause, &self.hampered) {
             (Some(Paused), _) => (MappingState::Paused, None),
             (None, Some((state, reason))) => (*state, Some(reason.clone())),
-            (None, None) => (self.state, self.base_reason.clone()),
+            (None, None) => match (&self.deletions, self.state) {
+                (Some(why), MappingState::Watching | MappingState::Polling | MappingState::Idle) => {
+                    (MappingState::Halted, Some(format!("everything is sent, nothing is taken away: {why}")))
+                }
+                (_, state) => (state, self.base_reason.clone()),
+            },
         };
         if self.standing.state == state.word() && self.standing.reason == reason {
             return;

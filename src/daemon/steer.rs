@@ -37,6 +37,9 @@ impl Daemon {
             Command::Resume(mapping, answer) => {
                 drop(answer.send(self.steer(mapping, Flow::Running).await));
             }
+            Command::Agree(mapping, terms, answer) => {
+                drop(answer.send(self.agree(mapping, terms).await));
+            }
             Command::Approve(mapping, root, answer) => {
                 drop(answer.send(self.approve(mapping, root).await));
             }
@@ -228,6 +231,24 @@ impl Daemon {
                 self.barriers.iter_mut().for_each(|barrier| barrier.give_up(name, Trouble::Paused));
             }
         }
+    }
+
+    /// Lets a mapping take remote files away on the terms that a person was shown.
+    async fn agree(&mut self, mapping: MappingName, terms: String) -> Result<(), String> {
+        let Some(post) = self.desk.posts.get(&mapping).map(Arc::clone) else {
+            return Err(unknown(&mapping).what);
+        };
+        if post.mapping.terms() != terms {
+            return Err(format!(
+                "failed to approve {mapping}: the running service has another configuration; `versync reload` it first"
+            ));
+        }
+        let ledger = self.desk.ledger.clone();
+        let armed = blocking(move || delivery::arm(&ledger, &post.mapping)).await;
+        armed.map_err(|error| error.to_string())?;
+        self.desk.grants.renew();
+        self.owes_reckoning(&mapping);
+        Ok(())
     }
 
     /// Pins a mapping to the root that a person was shown.

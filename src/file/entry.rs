@@ -123,6 +123,8 @@ pub struct RemoteCopy {
 pub enum Role {
     /// A whole version that a newer one replaced.
     Superseded,
+    /// A whole version that lies in the archive: a newer one replaced it, or its file is gone.
+    Archived,
     /// Part of a version that never became whole, or that failed to convert.
     Torn,
     /// A surplus copy that a lost answer left behind.

@@ -73,6 +73,28 @@ impl Ledger {
         })
     }
 
+    /// How many bundles of a mapping are known.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn count(&self, mapping: &MappingName) -> Result<u64, Error> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT count(*) FROM bundle WHERE mapping = (SELECT id FROM mapping WHERE name = ?1)",
+            )?;
+            let count: i64 = statement.query_row([mapping.as_str()], |row| row.get(0))?;
+            Ok(count.unsigned_abs())
+        })
+    }
+
+    /// The bundles that have remote files of a version that was replaced, in path order.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn keys_with_replaced(&self, mapping: &MappingName) -> Result<Vec<Key>, Error> {
+        self.read(|db| with_replaced(db, mapping))
+    }
+
     /// The remote folders of a directory and of those below it.
     ///
     /// # Errors
@@ -171,6 +193,16 @@ impl Ledger {
     ) -> Result<Vec<Key>, Error> {
         self.write(|db, _| rename_directory(db, mapping, from, to, at))
     }
+}
+
+/// The bundles that have remote files of a version that was replaced, in path order.
+pub(super) fn with_replaced(db: &Connection, mapping: &MappingName) -> Result<Vec<Key>, Error> {
+    let mut statement = db.prepare_cached(
+        "SELECT DISTINCT mapping.name, bundle.path FROM copy JOIN bundle ON bundle.id = copy.bundle
+         JOIN mapping ON mapping.id = bundle.mapping
+         WHERE copy.role = 'superseded' AND mapping.name = ?1 ORDER BY bundle.path",
+    )?;
+    keys(statement.query([mapping.as_str()])?)
 }
 
 /// What the ledger believes of a bundle; none if its row is damaged.

@@ -46,6 +46,22 @@ impl Mapping {
         RelPath::from_bytes(below.as_os_str().as_bytes()).ok()
     }
 
+    /// What a person agrees to who lets this mapping take remote files away: another root, folder, filter or policy is another
+    /// agreement.
+    #[must_use]
+    pub fn terms(&self) -> String {
+        let Policy { on_change, keep_versions, on_delete, .. } = &self.policy;
+        format!(
+            "{:?} {} {:?} {:?} {} {keep_versions} {}",
+            self.root,
+            self.folder,
+            self.layout,
+            self.filter.rules(),
+            on_change.word(),
+            on_delete.word()
+        )
+    }
+
     /// The directory whose remote folder takes the bundle of `lead`.
     #[must_use]
     pub fn shelf_of(&self, lead: &RelPath) -> RelPath {
@@ -87,7 +103,48 @@ pub struct Policy {
     pub bundle_wait: Duration,
     /// What becomes of a model that is still not whole then.
     pub on_missing: OnMissing,
+    /// What becomes of the remote files of a version that a newer one replaced.
+    pub on_change: Fate,
+    /// How many replaced versions of a file are left alone before `on_change` takes the older ones.
+    pub keep_versions: u32,
+    /// What becomes of the remote files of a file that is gone from disk.
+    pub on_delete: Fate,
 }
+
+impl Policy {
+    /// Whether it ever takes a remote file away from where it was.
+    #[must_use]
+    pub fn is_destructive(&self) -> bool {
+        self.on_change != Fate::Keep || self.on_delete != Fate::Keep
+    }
+}
+
+/// What becomes of remote files that are no longer current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fate {
+    /// They stay where they are.
+    #[default]
+    Keep,
+    /// They are moved to the folder [`ARCHIVE`] in the folder of the mapping.
+    Archive,
+    /// They are deleted, for ever; their assets stay.
+    Delete,
+}
+
+impl Fate {
+    /// The word of the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Archive => "archive",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// The remote folder, in that of the mapping, that takes what is archived.
+pub const ARCHIVE: &str = "_versync_archive";
 
 impl Default for Policy {
     fn default() -> Self {
@@ -101,6 +158,9 @@ impl Default for Policy {
             adopt: Adopt::default(),
             bundle_wait: Duration::from_secs(30),
             on_missing: OnMissing::default(),
+            on_change: Fate::default(),
+            keep_versions: 0,
+            on_delete: Fate::default(),
         }
     }
 }

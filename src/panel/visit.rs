@@ -102,6 +102,11 @@ impl Visit {
                 let mapping = mapping.as_deref().map(MappingName::new);
                 result(self.ask(|answer| Command::Resume(mapping, answer)).await?, Kind::from)
             }
+            Asked::Agree { mapping, terms } => {
+                let name = MappingName::new(&mapping);
+                let agreed = self.ask(|answer| Command::Agree(name, terms, answer)).await?;
+                result(agreed, |()| Kind::Approved(mapping))
+            }
             Asked::Approve { mapping, root } => {
                 let name = MappingName::new(&mapping);
                 let approved = self.ask(|answer| Command::Approve(name, root.into(), answer)).await?;

@@ -47,6 +47,13 @@ pub enum Asked {
         /// Which.
         mapping: Option<String>,
     },
+    /// To let a mapping take remote files away.
+    Agree {
+        /// Which.
+        mapping: String,
+        /// The terms that a person was shown.
+        terms: String,
+    },
     /// To accept the root of a mapping.
     Approve {
         /// Which.

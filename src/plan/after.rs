@@ -1,7 +1,7 @@
 //! What a deed taught us: the new entry, and how the step ended.
 
 use super::decide::poll_pause;
-use super::{Action, Claim, Finding, GaveUp, HowItEnded, Outcome};
+use super::{Action, Claim, Finding, GaveUp, HowItEnded, Outcome, clear};
 use crate::file::entry::{
     Aside, AsideState, Conversion, Current, Doubt, RemoteCopy, RemotePart, Role, Title, Travels,
 };
@@ -45,10 +45,33 @@ pub fn after(
             // The flow decides anew within the step where it cannot be moved.
             _ => (entry.clone(), Verdict::LookAgain(Duration::ZERO)),
         },
+        Action::Restore(it) => match outcome {
+            Outcome::Relocated => (it.entry.clone(), Verdict::LookAgain(Duration::ZERO)),
+            Outcome::NotRelocated(_) => (it.without.clone(), Verdict::LookAgain(Duration::ZERO)),
+            Outcome::Failed(failure) => (entry.clone(), Verdict::Failed(failure)),
+            _ => (entry.clone(), Verdict::LookAgain(Duration::ZERO)),
+        },
+        Action::Clear(clearance) => match outcome {
+            Outcome::Cleared(archive) => (clear::cleared(entry, clearance, archive, now), Verdict::Done),
+            Outcome::NotCleared(why) => (not_cleared(entry, &why), Verdict::Done),
+            Outcome::Failed(failure) => (entry.clone(), Verdict::Failed(failure)),
+            _ => (entry.clone(), Verdict::Done),
+        },
         Action::Upload(intent) => uploaded(entry, intent, outcome, patience, now),
         Action::LookUp(intent, doubt) => looked_up(entry, intent, doubt, outcome, patience, now),
         Action::Follow(intent, conversion) => followed(entry, intent, conversion, outcome, patience, now),
     }
+}
+
+/// A file that is gone says why its remote copy is still there.
+fn not_cleared(entry: &Entry, why: &str) -> Entry {
+    let mut entry = entry.clone();
+    if let Some(aside) = &mut entry.aside
+        && aside.state == AsideState::Deleted
+    {
+        aside.reason = format!("gone from disk; its remote copy could not be taken away: {why}");
+    }
+    entry
 }
 
 /// The bundle is where it should be, or stands aside for a reason that still holds.

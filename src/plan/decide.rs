@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::returning::{Restoration, earlier};
 use super::{Action, Claim, Claimed, Moment, Namesake, Origin, Proof, Relocation, Remote};
 use crate::file::entry::{Aside, AsideState, Conversion, Doubt};
 use crate::file::part::version_of;
 use crate::file::sighting::{Seen, Trust, Whole};
 use crate::file::{Attempt, Entry, Fingerprint, Intent, Part, RelPath, Sighting, Version};
 use crate::id::SourceFileId;
-use crate::mapping::{Adopt, OnMissing, Policy};
+use crate::mapping::{Adopt, Fate, OnMissing, Policy};
 
 /// What is to be done about a bundle: the open attempt comes first, then what the disk shows.
 ///
@@ -54,6 +55,8 @@ pub fn before(entry: &Entry, action: &Action) -> Option<Entry> {
         | Action::Consult
         | Action::Verify(_)
         | Action::Relocate(_)
+        | Action::Clear(_)
+        | Action::Restore(_)
         | Action::LookUp(..)
         | Action::Follow(..) => None,
     }
@@ -95,7 +98,23 @@ fn by_sighting(
     match sighting {
         Sighting::Unlooked | Sighting::Unknown(_) => Action::Rest,
         Sighting::Absent(_) if is_known_remotely => Action::StandAside(
-            aside(AsideState::Deleted, "gone from disk; its remote copy is kept (on_delete = \"keep\")"),
+            // What was told of its remote copy since stays so.
+            entry.aside.clone().filter(|standing| standing.state == AsideState::Deleted).unwrap_or_else(
+                || {
+                    aside(
+                        AsideState::Deleted,
+                        match policy.on_delete {
+                            Fate::Keep => "gone from disk; its remote copy is kept (on_delete = \"keep\")",
+                            Fate::Archive => {
+                                "gone from disk; its remote copy is to be archived (on_delete = \"archive\")"
+                            }
+                            Fate::Delete => {
+                                "gone from disk; its remote copy is to be deleted (on_delete = \"delete\")"
+                            }
+                        },
+                    )
+                },
+            ),
             None,
         ),
         Sighting::Excluded(rule) if is_known_remotely => {
@@ -136,6 +155,16 @@ fn weigh(
     }
     if whole.parts.is_empty() {
         return Action::Rest;
+    }
+    if let Some(parts) = earlier(entry, whole) {
+        match remote {
+            Remote::Unasked => return Action::Consult,
+            Remote::Folder(folder, _) => {
+                if let Some(it) = Restoration::of(entry, &parts, whole, *folder, moment.now) {
+                    return Action::Restore(Box::new(it));
+                }
+            }
+        }
     }
     match (origin, remote) {
         (Origin::Nowhere, _) => {}

@@ -223,7 +223,9 @@ impl World {
             | Action::StandAside(..)
             | Action::Consult
             | Action::Verify(_)
-            | Action::Relocate(_) => Outcome::Nothing,
+            | Action::Relocate(_)
+            | Action::Clear(_)
+            | Action::Restore(_) => Outcome::Nothing,
         }
     }
 

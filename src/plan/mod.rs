@@ -4,18 +4,22 @@
 //! Nothing here knows a clock, a disk, a table or a URL; what they found out comes in as arguments.
 
 mod after;
+mod clear;
 mod decide;
 #[cfg(test)]
 mod lives;
 mod moves;
 mod rearm;
+mod returning;
 
 use std::time::Duration;
 
 pub use after::after;
+pub use clear::{BRAKE_WINDOW, Cause, Clearance, brake, clearance, cleared};
 pub use decide::{before, decide, is_same_file};
 pub use moves::{Departed, Origin, Relocation, is_settled, origin, renamed_directories};
 pub use rearm::{REARMED, rearm};
+pub use returning::Restoration;
 
 use crate::file::entry::{Aside, Conversion, Doubt, RemotePart};
 use crate::file::{Intent, Part, PartName, Version};
@@ -40,6 +44,10 @@ pub enum Action {
     Verify(Claim),
     /// Let the remote files of the path that it came from follow it: nothing is sent.
     Relocate(Box<Relocation>),
+    /// Make an earlier version of it current again: its bytes came back.
+    Restore(Box<Restoration>),
+    /// Archive or delete remote files of it that are no longer current.
+    Clear(Clearance),
     /// Send it.
     Upload(Intent),
     /// Ask the cloud what became of an attempt.
@@ -121,6 +129,10 @@ pub enum Outcome {
     Verified(Vec<RemotePart>),
     /// For some part none of the candidates does.
     NoneVerified,
+    /// The remote files are gone, or lie in this archive.
+    Cleared(Option<FolderId>),
+    /// They cannot be taken away, for the reason given.
+    NotCleared(String),
     /// The remote files bear their new name and lie in their new folder.
     Relocated,
     /// They cannot be renamed or moved, for the reason given.

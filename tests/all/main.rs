@@ -20,6 +20,7 @@ mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod second_machine; // what is already there is found again, not sent again
 mod knobs; // whichever way an unknown of the cloud turns out
 mod moves; // what is renamed or moved keeps its ids, and nothing is sent
+mod policies; // what is taken away from the cloud, and what never is
 mod bundles; // a model arrives with its textures, and is refreshed with them
 mod real_models; // the models of other people's tools, synced as they are
 mod openapi; // requests and answers agree with the description of the API

@@ -22,6 +22,8 @@ pub(crate) struct World {
     pub(crate) emulator: Emulator,
     dir: tempfile::TempDir,
     root: PathBuf,
+    /// Lines for the mapping's table.
+    options: Mutex<String>,
 }
 
 impl World {
@@ -34,7 +36,8 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("studio")).unwrap();
         let root = dir.path().join("studio");
-        let world = Self { emulator: Emulator::start(options).await.unwrap(), dir, root };
+        let emulator = Emulator::start(options).await.unwrap();
+        let world = Self { emulator, dir, root, options: Mutex::default() };
         world.secret("token", &world.emulator.seeds().user_token);
         world.configure(&world.settings());
         world
@@ -57,6 +60,12 @@ impl World {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
         path
+    }
+
+    /// Gives the mapping other options than the usual.
+    pub(crate) fn options(&self, lines: &str) {
+        *self.options.lock().unwrap() = lines.to_owned();
+        self.configure(&self.settings());
     }
 
     /// The directory that holds everything of this studio.
@@ -91,7 +100,9 @@ bundle_wait = "300ms"
 name = "studio"
 path = "{root}"
 folder = "{folder}"
+{options}
 "#,
+            options = self.options.lock().unwrap(),
             dir = self.dir().display(),
             url = self.emulator.url(),
             root = self.root().display(),

@@ -137,6 +137,10 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
                 (deed, reason, size)
             }
         },
+        Action::Restore(_) => (Deed::Restore, "its bytes are those of an earlier version".to_owned(), 0),
+        Action::Clear(clearance) => {
+            (Deed::Clear, format!("{} remote files would be taken away", clearance.files.len()), 0)
+        }
         Action::LookUp(_, doubt) => (Deed::LookUp, doubt.why.clone(), size),
         Action::Follow(_, conversion) => (Deed::Follow, conversion.progress.clone(), size),
     };

@@ -99,6 +99,7 @@ fn copy(copy: &RemoteCopy) -> Value {
         "name": copy.name.as_str(),
         "role": match copy.role {
             Role::Superseded => "superseded",
+            Role::Archived => "archived",
             Role::Torn => "torn",
             Role::Orphan => "orphan",
         },

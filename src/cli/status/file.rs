@@ -125,6 +125,7 @@ pub(in crate::cli) fn facts(key: &Key, entry: &Entry, journal: &[JournalLine]) -
     for copy in &entry.copies {
         let role = match copy.role {
             Role::Superseded => "superseded",
+            Role::Archived => "archived",
             Role::Torn => "torn",
             Role::Orphan => "orphan",
         };

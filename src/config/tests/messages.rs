@@ -25,14 +25,12 @@ fn every_kind_of_fault_is_named_with_its_cure() {
         (top("[defaults]\nfolder = \"x\""), "unknown option `defaults.folder`", "a `folder` of its own"),
         (top("banana = 1"), "unknown option `banana`", "known here: state_dir, server"),
         // Not yet.
-        (mapping("on_delete = \"delete\""), "`mapping.on_delete = \"delete\"` is not in this version yet; only \"keep\" is", ""),
-        (mapping("on_change = \"archive\""), "`mapping.on_change = \"archive\"` is not in this version yet", ""),
+        (mapping("on_delete = \"delete_with_assets\""), "`mapping.on_delete = \"delete_with_assets\"` is not in this version yet", ""),
         (mapping("symlinks = \"follow\""), "only \"skip\" is", ""),
-        (mapping("keep_versions = 3"), "`mapping.keep_versions` is not in this version yet", "remove it"),
+        (mapping("keep_versions = 3000"), "`3000` is out of range", "from 0 to 1000"),
         (top("control_group = \"studio\""), "`control_group` is not in this version yet", "remove it"),
         (top("[manifest]\npath = \"/m\""), "`manifest` is not in this version yet", "remove the table"),
         (top("[limits]\ntimetable = []"), "`limits.timetable` is not in this version yet", ""),
-        (top("[defaults]\nkeep_versions = 2"), "`defaults.keep_versions` is not in this version yet", ""),
         // Kinds and ranges.
         (mapping("settle = 5"), "a duration is wanted, this is a number", "a number with a unit"),
         (mapping("settle = \"5 parsecs\""), "`5 parsecs` is no duration", "such as \"2s\""),
