@@ -15,7 +15,7 @@
 //! daemon      the one loop: hints, due bundles, ended steps, reload, stop   [delivery survey desk meter ledger disk signals ambient worker agenda verdict mapping file timestamp]
 //! delivery    one step of one bundle: look, decide, write down, do, learn, write down   [deed desk assembly shelf ledger disk ambient worker agenda plan bundle references verdict mapping file timestamp id]
 //! survey      what is there: the scan joined with the ledger; hands out keys   [assembly ledger disk plan bundle references mapping file]
-//! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud ambient worker plan verdict file id]
+//! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud ambient worker plan verdict mapping file id]
 //! desk        everything that a step works with   [shelf board pace meter config ledger disk cloud mapping patience file timestamp id]
 //! assembly    which files travel with a model, found out on disk   [disk bundle references file]
 //! shelf       the remote folder of a directory: found or made once, kept   [ledger cloud ambient worker plan verdict mapping patience file timestamp id]

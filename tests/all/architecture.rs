@@ -46,7 +46,7 @@ const MAP: &[Room] = &[
         "verdict", "mapping", "file", "timestamp", "id",
     ]),
     ("survey", Flows, &["assembly", "ledger", "disk", "plan", "bundle", "references", "mapping", "file"]),
-    ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "file", "id"]),
+    ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "file", "id"]),
     ("desk", Flows, &[
         "shelf", "board", "pace", "meter", "config", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp", "id",
     ]),
