@@ -6,6 +6,7 @@
 mod barrier;
 mod chronicle;
 mod command;
+mod hearing;
 mod noting;
 mod once;
 mod pause;
@@ -196,7 +197,7 @@ pub async fn run(
         desk,
     };
     for post in daemon.desk.posts.values() {
-        let round = Round::new(post, daemon.watcher.as_ref());
+        let round = Round::new(post);
         daemon.rounds.insert(post.mapping.name.clone(), round);
     }
     daemon.remember_pauses().await;

@@ -29,6 +29,9 @@ pub(super) fn look(
     if entry.attempt != Attempt::Idle {
         return Ok(Sighting::Unlooked);
     }
+    if let Some(unknown) = another_root(desk, post)? {
+        return Ok(unknown);
+    }
     match disk::admits(&post.root, &post.mapping, path) {
         Ok(Admission::Admitted) => {}
         Ok(Admission::Ignored(ignored)) => return Ok(Sighting::Excluded(ignored.rule)),
@@ -75,21 +78,36 @@ pub(super) fn look(
     Ok(Sighting::Whole(whole))
 }
 
-/// A path that is not there is absent only if the root is proven to be the one we know, before and after the look.
+/// What lies below another root than the one we know is neither a new version of a file nor proof of anything.
+fn another_root(desk: &Desk, post: &Post) -> Result<Option<Sighting>, ledger::Error> {
+    let Some(pinned) = desk.ledger.root(&post.mapping.name)? else { return Ok(None) };
+    Ok(match post.root.identity() {
+        Ok(found) if pinned.is_same_root(&found) => None,
+        Ok(_) => Some(Sighting::Unknown("the root is not the directory it was".to_owned())),
+        Err(error) => Some(cannot(error)),
+    })
+}
+
+/// A path that is not there is absent only if the root is proven to be the one we know, before and after the look, and was
+/// not emptied as a whole.
 fn gone(desk: &Desk, post: &Post, path: &RelPath) -> Result<Sighting, ledger::Error> {
     let pinned = desk.ledger.root(&post.mapping.name)?;
+    let expects_files = desk.ledger.expects_files(&post.mapping.name)?;
     let proof = (|| {
         let before = post.root.identity()?;
         let Err(error) = disk::stat(&post.root, path) else { return Ok(None) };
         if !error.is_gone() {
             return Err(error);
         }
+        if expects_files && disk::is_bare(&post.root, &post.mapping)? {
+            return Ok(None);
+        }
         let after = post.root.identity()?;
         Ok(RootProof::attest(pinned.as_ref(), &before, &after))
     })();
     Ok(match proof {
         Ok(Some(proof)) => Sighting::Absent(proof),
-        Ok(None) => Sighting::Unknown("the root is not the directory it was".to_owned()),
+        Ok(None) => Sighting::Unknown("the root is not what it was".to_owned()),
         Err(error) => Sighting::Unknown(error.to_string()),
     })
 }

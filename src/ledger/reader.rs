@@ -139,6 +139,14 @@ impl Reader {
         standing::root(&self.connection, mapping)
     }
 
+    /// As [`super::Ledger::expects_files`].
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn expects_files(&self, mapping: &MappingName) -> Result<bool, Error> {
+        standing::expects_files(&self.connection, mapping)
+    }
+
     /// What was last told of a mapping.
     ///
     /// # Errors
