@@ -7,6 +7,7 @@ mod barrier;
 mod chronicle;
 mod command;
 mod hearing;
+mod life;
 mod noting;
 mod once;
 mod pause;
@@ -14,6 +15,7 @@ mod returned;
 mod round;
 mod steer;
 mod stop;
+mod vigil;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,8 +40,10 @@ use crate::worker::blocking;
 
 use barrier::{Barrier, Walked};
 use chronicle::Chronicle;
+use life::Pulse;
 use once::Pass;
 use round::{Job, JobEnd, Round};
+use vigil::Vigil;
 
 pub use command::{Changed, Command, Next, Progress, Report, Request, Snapshot, Stage, Standing};
 pub use pause::{Flow, flow, put_flow};
@@ -193,6 +197,8 @@ pub async fn run(
         told: Tick::default(),
         owed: BTreeSet::new(),
         refused: None,
+        vigil: Vigil::default(),
+        pulse: Pulse::default(),
         mode: orders.mode,
         desk,
     };
@@ -200,6 +206,7 @@ pub async fn run(
         let round = Round::new(post);
         daemon.rounds.insert(post.mapping.name.clone(), round);
     }
+    daemon.be_born().await;
     daemon.remember_pauses().await;
     for (mapping, path) in &orders.scope {
         if daemon.rounds.get(mapping).is_some_and(Round::is_paused) {
@@ -219,6 +226,7 @@ pub async fn run(
         daemon.settle_owed().await;
         daemon.begin();
         daemon.publish().await;
+        daemon.beat().await;
         daemon.tell_waiting();
         daemon.rest();
         if daemon.end.is_some() {
@@ -233,6 +241,7 @@ pub async fn run(
             },
             Some(command) = next(&mut commands) => daemon.obey(command, rebuild.as_ref()).await,
             Some(stepped) = daemon.steps.join_next_with_id() => daemon.stepped(stepped),
+            answered = daemon.vigil.answered() => daemon.heard_answer(&answered),
             Some(job) = daemon.jobs.join_next() => {
                 // What it handed out counts before its end does.
                 while let Ok(found) = findings.try_recv() {
@@ -289,6 +298,9 @@ struct Daemon {
     owed: BTreeSet<Key>,
     /// When the configuration was read again and refused, and why.
     refused: Option<(Timestamp, String)>,
+    /// Whether file systems answer.
+    vigil: Vigil,
+    pulse: Pulse,
 }
 
 impl fmt::Debug for Daemon {
@@ -301,13 +313,16 @@ impl Daemon {
     /// Starts every survey and step that is due and has room.
     fn begin(&mut self) {
         let now = ambient::tick();
+        self.keep_vigil(now);
+        let (stuck, stuck_surveys) = self.stuck();
         for round in self.rounds.values_mut() {
-            if self.jobs.len() >= SURVEYS {
-                break;
+            round.turn(now, self.mode, &mut self.observer);
+            if self.jobs.len() >= SURVEYS + stuck_surveys {
+                continue;
             }
             round.begin(now, self.mode, &self.desk, self.watcher.as_ref(), &self.found, &mut self.jobs);
         }
-        let room = (self.desk.patience.uploads * 2 + 8).saturating_sub(self.agenda.out());
+        let room = (self.desk.patience.uploads * 2 + 8 + stuck).saturating_sub(self.agenda.out());
         for errand in self.agenda.take_due(now, room) {
             let key = errand.key.clone();
             // The only spawn of a step.
@@ -318,9 +333,11 @@ impl Daemon {
 
     /// Notices that nothing is left to do: the end of a `sync`, a quiet moment of a `run`.
     fn rest(&mut self) {
-        let is_quiet = self.agenda.is_empty()
-            && self.jobs.is_empty()
-            && self.rounds.values().all(Round::is_idle)
+        // What waits for a dead file system is over as far as anybody can tell.
+        let (stuck, stuck_surveys) = self.stuck();
+        let is_quiet = self.agenda.len() == stuck
+            && self.jobs.len() == stuck_surveys
+            && self.rounds.values().all(|round| round.is_idle() || round.is_silent())
             && self.found.capacity() == FINDINGS;
         if is_quiet && !self.was_quiet {
             (self.observer)(&Event::Quiet);
@@ -334,14 +351,15 @@ impl Daemon {
 
     fn next_wake(&self, watchdog: Option<Duration>) -> Option<Duration> {
         let now = ambient::tick();
-        let full = self.agenda.out() >= self.desk.patience.uploads * 2 + 8;
+        let full = self.agenda.out() >= self.desk.patience.uploads * 2 + 8 + self.stuck().0;
         let due = self.agenda.next_due().filter(|_| !full).map(|due| due.since(now));
         let surveys = match self.mode {
             Mode::Watch => self.rounds.values().filter_map(Round::next_survey).min(),
             Mode::Once(_) => None,
         };
         let told = (!self.barriers.is_empty()).then_some(steer::TOLD_EVERY);
-        [due, surveys.map(|due| due.since(now)), watchdog, told].into_iter().flatten().min()
+        let vigil = self.next_vigil(now);
+        [due, surveys.map(|due| due.since(now)), watchdog, told, vigil].into_iter().flatten().min()
     }
 
     fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::agenda::{Errand, Reach};
 use crate::ambient;
 use crate::deed;
-use crate::desk::{Desk, Post};
+use crate::desk::{Desk, Post, Sends};
 use crate::file::entry::{AsideState, Entry, Travels};
 use crate::file::part::version_of;
 use crate::file::sighting::Seen;
@@ -160,6 +160,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
                     consulted = Some(remote);
                     continue;
                 }
+                // Without a remote folder there is nothing to adopt.
+                Err(failure) if desk.sends == Sends::Nothing && failure.blame == Blame::File => {
+                    return Ok(left(key, &found));
+                }
                 Err(failure) => Outcome::Failed(failure),
             },
         };
@@ -175,6 +179,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             continue;
         }
         return finish(desk, &key, found, entry, &action, outcome, reach).await;
+    }
+
+    if desk.sends == Sends::Nothing && matches!(action, Action::Upload(_)) {
+        return Ok(left(key, &found));
     }
 
     // The permit comes before the intent: what is written down is about to happen.
@@ -218,6 +226,19 @@ struct Found {
     was: State,
     members: Vec<(RelPath, Seen)>,
     leads: Vec<Key>,
+}
+
+/// The end of a step that leaves a bundle as it was, because nothing is to be sent.
+fn left(key: Key, found: &Found) -> Ended {
+    Ended {
+        key,
+        verdict: Verdict::Done,
+        reach: Reach::Cloud,
+        was: found.was,
+        is: found.was,
+        entry: Some(Arc::new(found.stored.clone())),
+        also: Vec::new(),
+    }
 }
 
 fn members_of(sighting: &Sighting) -> Vec<(RelPath, Seen)> {

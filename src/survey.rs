@@ -439,9 +439,8 @@ impl<'a> Join<'a> {
 /// Whether a file is new, or was written since it was last read. Inodes are left out: on some file systems they are made up.
 fn is_news(row: Option<&Known>, stat: &Fingerprint) -> bool {
     row.is_none_or(|row| {
-        row.seen.is_some_and(|seen| {
-            (seen.fingerprint.size, seen.fingerprint.mtime) != (stat.size, stat.mtime)
-        })
+        row.seen
+            .is_some_and(|seen| (seen.fingerprint.size, seen.fingerprint.mtime) != (stat.size, stat.mtime))
     })
 }
 

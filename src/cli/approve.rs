@@ -35,10 +35,12 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         return Err(Failure::new(Exit::Usage, format!("failed to find a mapping called {name}"))
             .hint(format!("the mappings are {}", names.join(", "))));
     };
-    let (pinned, expects_files) = match Reader::open(&config.state_dir) {
-        Ok(reader) => (reader.root(&mapping.name)?, reader.expects_files(&mapping.name)?),
+    let (pinned, expects_files, is_foreign) = match Reader::open(&config.state_dir) {
+        Ok(reader) => {
+            (reader.root(&mapping.name)?, reader.expects_files(&mapping.name)?, reader.is_foreign()?)
+        }
         // Without a ledger nothing was ever stopped.
-        Err(ledger::Error::Missing(_)) => (None, false),
+        Err(ledger::Error::Missing(_)) => (None, false, false),
         Err(error) => return Err(error.into()),
     };
     let root = Root::new(mapping.root.clone());
@@ -48,15 +50,20 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     };
     let found = root.identity().map_err(unreachable)?;
     let is_emptied = expects_files && disk::is_bare(&root, mapping).map_err(unreachable)?;
-    let Some(pinned) = pinned.filter(|pinned| is_emptied || !pinned.is_same_root(&found)) else {
+    let Some(pinned) = pinned.filter(|pinned| is_emptied || is_foreign || !pinned.is_same_root(&found))
+    else {
         paper.line(&format!("nothing to approve: {} is not stopped for its root", mapping.name));
         paper.object(&object(mapping, "nothing_to_approve", None, &found));
         return Ok(Exit::Done);
     };
     let summary = Reader::open(&config.state_dir)?.summary(&mapping.name)?;
     let known: u64 = summary.get(&State::Synced).copied().unwrap_or_default();
-    for line in explained(mapping, &pinned, &found, known) {
-        paper.talk(&line);
+    if is_foreign {
+        paper.talk("this state directory was kept on another machine; accepted, it is this machine's, and what it owns");
+        paper.talk("in the cloud may be renamed, moved and deleted from here. Stop versync on the other machine first.");
+    }
+    if is_emptied || !pinned.is_same_root(&found) {
+        explained(mapping, &pinned, &found, known).iter().for_each(|line| paper.talk(line));
     }
     if !arguments.yes && !is_confirmed(paper)? {
         paper.line("nothing was changed");
@@ -72,6 +79,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
             if is_emptied {
                 ledger.accept_emptied(&mapping.name)?;
             }
+            ledger.accept_machine()?;
             ledger.put_root(&mapping.name, &found)?;
             settle(&ledger, mapping)?;
             "at the next `versync sync` or `run`"
@@ -116,7 +124,7 @@ fn is_confirmed(paper: &Paper) -> Result<bool, Failure> {
         return Err(Failure::new(Exit::Halted, "failed to ask: there is no terminal")
             .hint("look at the above, and repeat with --yes if it is meant"));
     }
-    paper.talk("Accept this root? [y/N]");
+    paper.talk("Accept this? [y/N]");
     let mut answer = String::new();
     // Whoever cannot be understood has not said yes.
     let read = std::io::stdin().lock().read_line(&mut answer);

@@ -39,6 +39,8 @@ pub(super) struct Hearing {
     /// When those are walked next.
     next: Tick,
     counts: Counts,
+    /// Directories of which an event told since the last scan ended: what is found in them was announced.
+    told: BTreeSet<RelPath>,
     /// Changes that the last scan found and no event has announced so far.
     unannounced: BTreeSet<RelPath>,
     /// When those are counted.
@@ -67,6 +69,7 @@ impl Hearing {
             directories: 0,
             next: Tick::default(),
             counts: Counts::No,
+            told: BTreeSet::new(),
             unannounced: BTreeSet::new(),
             counted: None,
             missed: 0,
@@ -109,7 +112,8 @@ impl Hearing {
 
     /// A scan found a change of which nothing had been heard.
     pub(super) fn found(&mut self, path: &RelPath) {
-        if self.counts == Counts::Yes && self.unannounced.len() < KEPT {
+        let is_told = || self.told.iter().any(|directory| path.is_below(directory));
+        if self.counts == Counts::Yes && self.unannounced.len() < KEPT && !is_told() {
             self.unannounced.insert(path.clone());
         }
     }
@@ -118,6 +122,15 @@ impl Hearing {
     pub(super) fn heard(&mut self, path: &RelPath) {
         if !self.unannounced.is_empty() {
             self.unannounced.retain(|found| !found.is_below(path));
+        }
+    }
+
+    /// An event tells of a directory: what is in it may have changed without one.
+    pub(super) fn heard_below(&mut self, directory: &RelPath) {
+        self.told.insert(directory.clone());
+        if self.told.len() > KEPT {
+            self.told.clear();
+            self.excuse();
         }
     }
 
@@ -137,6 +150,7 @@ impl Hearing {
     pub(super) fn scanned(&mut self, deaf: Option<String>, directories: u64, now: Tick) {
         self.deaf = deaf;
         self.directories = directories;
+        self.told.clear();
         if self.deaf.is_some() {
             self.excuse();
             self.distrust = None;

@@ -61,6 +61,9 @@ impl Daemon {
         match &hint {
             Hint::Path { path, .. } | Hint::Below { path, .. } | Hint::Vanished { path, .. } => {
                 round.heard(path);
+                if matches!(hint, Hint::Below { .. }) {
+                    round.heard_below(path);
+                }
                 if path.name() == IGNORE_FILE.as_bytes() {
                     round.excuse();
                 }

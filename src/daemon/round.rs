@@ -260,14 +260,25 @@ impl Round {
     /// An event tells of a path. Where the root was last met in a state in which nothing could be done, it is looked at again.
     pub(super) fn heard(&mut self, path: &RelPath) {
         self.hearing.heard(path);
+        if path.extension().is_none() {
+            self.hearing.heard_below(path);
+        }
         if matches!(self.state, MappingState::Offline | MappingState::Halted) {
             self.want(Job::survey(RelPath::root()));
         }
     }
 
+    /// An event tells of a directory as a whole.
+    pub(super) fn heard_below(&mut self, directory: &RelPath) {
+        self.hearing.heard_below(directory);
+    }
+
     /// A scan found a change of which nothing had been heard.
     pub(super) fn found_unheard(&mut self, path: &RelPath) {
-        self.hearing.found(path);
+        // A survey of one directory was itself asked for by an event.
+        if self.out == Some(Job::Survey(RelPath::root())) {
+            self.hearing.found(path);
+        }
     }
 
     /// Whether a job is out.

@@ -237,7 +237,7 @@ impl Daemon {
             return Err(unknown(&mapping).what);
         };
         let (ledger, name) = (self.desk.ledger.clone(), mapping.clone());
-        blocking(move || {
+        let approved = blocking(move || {
             let found = post.root.identity().map_err(|error| error.to_string())?;
             if !found.is_same_root(&shown) {
                 return Err(format!("failed to approve {name}: its root has changed once more meanwhile"));
@@ -245,9 +245,13 @@ impl Daemon {
             if disk::is_bare(&post.root, &post.mapping).map_err(|error| error.to_string())? {
                 ledger.accept_emptied(&name).map_err(|error| error.to_string())?;
             }
+            ledger.accept_machine().map_err(|error| error.to_string())?;
             ledger.put_root(&name, &found).map_err(|error| error.to_string())
-        })
-        .await?;
+        });
+        // A file system that does not answer must not hold the loop.
+        tokio::time::timeout(self.desk.patience.root_timeout, approved)
+            .await
+            .map_err(|_| format!("failed to approve {mapping}: its file system does not answer"))??;
         if let Some(round) = self.rounds.get_mut(&mapping) {
             round.want(Job::survey(RelPath::root()));
         }

@@ -135,7 +135,8 @@ pub fn watch_limit() -> Option<WatchLimit> {
         (c"/proc/sys/fs/inotify/max_user_watches", "fs.inotify.max_user_watches"),
         (c"/proc/sys/user/max_inotify_watches", "user.max_inotify_watches"),
     ];
-    let known = limits.into_iter().filter_map(|(file, sysctl)| Some(WatchLimit { watches: number(file)?, sysctl }));
+    let known =
+        limits.into_iter().filter_map(|(file, sysctl)| Some(WatchLimit { watches: number(file)?, sysctl }));
     known.min_by_key(|limit| limit.watches)
 }
 
