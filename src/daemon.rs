@@ -463,9 +463,30 @@ impl Clock {
     }
 
     fn has_jumped(&mut self) -> bool {
-        let now = Self::start();
+        self.turn(Self::start())
+    }
+
+    fn turn(&mut self, now: Self) -> bool {
         let jumped = now.wall.since(self.wall) > now.tick.since(self.tick) + Self::JUMP;
         *self = now;
         jumped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o6_a_machine_that_slept_is_told_from_one_that_was_busy_once() {
+        let at = |wall: i64, tick: u64| Clock {
+            wall: Timestamp::from_stat(wall, 0),
+            tick: Tick::new(Duration::from_secs(tick)),
+        };
+        let mut clock = at(1_000, 10);
+        assert!(!clock.turn(at(1_600, 610)), "ten minutes of work");
+        assert!(clock.turn(at(2_200, 611)), "ten minutes of sleep");
+        assert!(!clock.turn(at(2_201, 612)));
+        assert!(!clock.turn(at(1_000, 613)), "a clock that was set back is no sleep");
     }
 }

@@ -17,7 +17,7 @@ use crate::config::{Config, Found};
 use crate::daemon::Goal;
 use crate::desk::Desk;
 use crate::file::entry::{Current, RemoteCopy, RemotePart, Title};
-use crate::file::{Entry, Key, RelPath};
+use crate::file::{Entry, Key};
 use crate::ledger::{self, Ledger, Occupancy};
 use crate::meter::Meter;
 use crate::signals::Signals;
@@ -208,7 +208,12 @@ fn lives(ledger: &Ledger, scope: &Scope) -> Result<u64, Failure> {
 fn each(ledger: &Ledger, scope: &Scope, mut each: impl FnMut(Key, Entry)) -> Result<(), Failure> {
     let reader = ledger.reader()?;
     for (name, path) in scope.targets() {
-        let path: &RelPath = path;
+        // A file by itself is not below itself.
+        if !path.is_root() {
+            let key = Key::new(name.clone(), path.clone());
+            let entry = reader.entry(&key)?;
+            each(key, entry);
+        }
         reader.bundles(Some(name), Some(path), &mut |key, entry| {
             each(key, entry);
             ControlFlow::Continue(())

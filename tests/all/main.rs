@@ -20,8 +20,10 @@ mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod roots; // roots that go away, change, fall silent and come back
 mod mounts; // the same with real mounts, where the machine allows them
 mod power_cut; // a machine that went down without warning
+mod service; // signals, watchdogs, second instances, state directories
 mod watching; // events that are lost, late, limited or not to be had
 mod second_machine; // what is already there is found again, not sent again
+mod verify; // here and there compared, and what is there taken note of
 mod knobs; // whichever way an unknown of the cloud turns out
 mod bundles; // a model arrives with its textures, and is refreshed with them
 mod real_models; // the models of other people's tools, synced as they are

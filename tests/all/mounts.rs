@@ -188,7 +188,7 @@ async fn w9_a_root_whose_file_system_hangs_is_offline_and_the_others_go_on() {
         return;
     }
     let text = std::fs::read_to_string(world.dir().join("versync.toml")).unwrap();
-    let folder = &world.emulator.seeds().folder_id;
+    let folder = "00000000-0000-4000-8000-000000000000";
     world.configure(&format!(
         "{text}\n[[mapping]]\nname = \"dead\"\npath = \"{dir}/dead\"\nfolder = \"{folder}\"\nwatch = \"native\"\n"
     ));

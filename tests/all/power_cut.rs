@@ -118,3 +118,98 @@ async fn pw2_a_texture_that_changed_behind_an_equal_stat_keeps_its_model_from_be
     assert_eq!(world.entry("chair.obj").state(), State::Synced);
     assert_eq!(world.requests("POST", "/folders/{id}/source-files"), 1);
 }
+
+/// Cuts the power of a file system: what is not on it yet never will be. It is the ioctl FS_IOC_SHUTDOWN with NOLOGFLUSH.
+const CUT: &str = "import fcntl,os,struct,sys\n\
+    fd=os.open(sys.argv[1],os.O_RDONLY)\n\
+    fcntl.ioctl(fd,0x8004587d,struct.pack('I',2))\n";
+
+/// Runs a script in a mount namespace of its own, with a small ext4 file system mounted at `disk` beside the studio. False, and
+/// said aloud, where this machine cannot do that.
+async fn on_ext4(world: &World, test: &str, script: &str) -> bool {
+    let probe = "truncate -s 48M probe.img && mkfs.ext4 -q probe.img && mkdir probe && mount -o loop probe.img probe \
+        && python3 -c 'import fcntl' && umount probe";
+    let shell = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["-m", "--propagation", "private", "sh", "-c", script]).current_dir(world.dir());
+        command.env("BIN", env!("CARGO_BIN_EXE_versync")).env("CUT", CUT);
+        command.env("VERSYNC_CONFIG", world.dir().join("versync.toml"));
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+        command
+    };
+    let mut probe = shell(probe);
+    if !tokio::task::spawn_blocking(move || probe.status().is_ok_and(|it| it.success())).await.unwrap() {
+        eprintln!("SKIPPED {test}: it needs root, loop devices, mkfs.ext4 and python3 for FS_IOC_SHUTDOWN");
+        return false;
+    }
+    let mut command = shell(script);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pw1_pw4_a_power_cut_below_the_ledger_ends_the_service_and_leaves_one_remote_file_for_each() {
+    let world = World::new().await;
+    let settings = world.settings();
+    world.configure(&settings.replace("/state\"", "/disk/state\""));
+    let count = 12;
+    for n in 0..count {
+        world.write(&format!("part {n}.fbx"), format!("part {n}").as_bytes());
+    }
+    // Three cuts, each while uploads are under way: the ledger's disk is gone from one moment to the next, and comes back with
+    // what had reached it. Whoever runs then ends with 74.
+    let script = r#"
+        set -e
+        truncate -s 64M disk.img && mkfs.ext4 -q disk.img && mkdir disk
+        for pause in 0.15 0.3 0.5; do
+            mount -o loop disk.img disk
+            "$BIN" -q run & pid=$!
+            sleep $pause
+            python3 -c "$CUT" disk
+            echo new > "studio/cut $pause.fbx"
+            code=0; wait $pid || code=$?
+            test $code = 74 || { echo "ended with $code" >&2; exit 1; }
+            umount disk
+        done
+        mount -o loop disk.img disk
+        "$BIN" -q sync
+        umount disk
+    "#;
+    if !on_ext4(&world, "pw1, pw4", script).await {
+        return;
+    }
+    let remote = world.remote();
+    let mut paths: Vec<_> = remote.iter().map(|(path, _)| path.clone()).collect();
+    paths.sort();
+    let before = paths.len();
+    paths.dedup();
+    assert_eq!(paths.len(), before, "nothing arrived twice: {paths:?}");
+    assert_eq!(paths.len(), count + 3, "{paths:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pw3_a_power_cut_while_the_state_directory_is_made_leaves_none_or_a_sound_one() {
+    let world = World::new().await;
+    let settings = world.settings();
+    world.configure(&settings.replace("/state\"", "/disk/state\""));
+    world.write("chair.fbx", b"chair");
+    let script = r#"
+        set -e
+        truncate -s 64M disk.img && mkdir disk
+        for pause in 0 0.01 0.02 0.03 0.05 0.08; do
+            mkfs.ext4 -qF disk.img && mount -o loop disk.img disk
+            "$BIN" -q sync & pid=$!
+            sleep $pause
+            python3 -c "$CUT" disk
+            wait $pid || true
+            umount disk && mount -o loop disk.img disk
+            "$BIN" -q sync
+            test -z "$(ls disk/state | grep corrupt)" || { echo "a damaged ledger" >&2; exit 1; }
+            umount disk
+        done
+    "#;
+    if on_ext4(&world, "pw3", script).await {
+        assert_eq!(world.remote().len(), 1, "a lost ledger sends nothing twice");
+    }
+}

@@ -135,6 +135,12 @@ impl Comparison<'_> {
     fn bundles(&self, path: &RelPath) -> Result<Vec<(Key, Entry)>, Failure> {
         let mut bundles = Vec::new();
         if let Some(reader) = self.reader {
+            // A file by itself is not below itself.
+            if !path.is_root() {
+                let key = self.mapping.key(path.clone());
+                let entry = reader.entry(&key)?;
+                bundles.extend((entry != Entry::default()).then_some((key, entry)));
+            }
             reader.bundles(Some(&self.mapping.name), Some(path), &mut |key, entry| {
                 bundles.push((key, entry));
                 ControlFlow::Continue(())
