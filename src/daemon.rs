@@ -13,6 +13,7 @@ mod once;
 mod pause;
 mod returned;
 mod round;
+mod state;
 mod steer;
 mod stop;
 mod vigil;
@@ -47,7 +48,7 @@ use vigil::Vigil;
 
 pub use command::{Changed, Command, Next, Progress, Report, Request, Snapshot, Stage, Standing};
 pub use pause::{Flow, flow, put_flow};
-pub use round::MappingState;
+pub use state::MappingState;
 
 /// What the loop is to do.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod roots; // roots that go away, change, fall silent and come back
 mod mounts; // the same with real mounts, where the machine allows them
 mod power_cut; // a machine that went down without warning
-mod service; // signals, watchdogs, second instances, state directories
+mod lifecycle; // signals, watchdogs, second instances, state directories
 mod watching; // events that are lost, late, limited or not to be had
 mod second_machine; // what is already there is found again, not sent again
 mod verify; // here and there compared, and what is there taken note of
