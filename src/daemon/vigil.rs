@@ -106,6 +106,11 @@ impl Daemon {
             Some(at) if self.is_at_work(name) => Some(at.plus(patience / 2)),
             None | Some(_) => None,
         });
+        // Nobody has asked yet, and somebody waits already.
+        let unasked = self.rounds.iter().any(|(name, round)| {
+            !round.is_silent() && self.is_at_work(name) && !self.vigil.asked.contains_key(name)
+        });
+        let open = open.chain(unasked.then_some(now));
         open.min().map(|due| due.since(now).max(Duration::from_millis(1)))
     }
 
