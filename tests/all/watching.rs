@@ -2,6 +2,9 @@
 
 use std::process::{Command, Stdio};
 
+use versync::daemon::Event;
+use versync::file::State;
+
 use crate::world::World;
 
 /// A number of things to make, smaller than in the real thing unless the environment asks for more.
@@ -57,7 +60,14 @@ async fn w2_a_burst_of_nested_directories_loses_no_file() {
     for path in &paths {
         world.write(path, path.as_bytes());
     }
-    running.synced(&world, &paths.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    // However many there are, each gets its time.
+    let mut arrived = std::collections::BTreeSet::new();
+    while arrived.len() < bursts {
+        let event =
+            running.until(|event| matches!(event, Event::Stepped(step) if step.is == State::Synced)).await;
+        let Event::Stepped(step) = event else { unreachable!() };
+        arrived.insert(step.key);
+    }
     assert_eq!(world.remote().len(), bursts + 1);
 }
 
@@ -129,6 +139,7 @@ async fn a_large_tree_starts_to_be_watched_without_missing_what_happens_meanwhil
         world.write(&format!("{}/{place}/new/part {n}.fbx", place % 40), format!("part {n}").as_bytes());
     }
     world.until_remote(made).await;
-    let standing = world.until_standing("studio", |it| it["counts"]["synced"] == made).await;
-    assert_eq!(standing["state"], "watching", "{standing}");
+    world.until_standing("studio", |it| it["counts"]["synced"] == made && it["state"] != "scanning").await;
+    let standing = world.until_standing("studio", |it| it["state"] == "watching").await;
+    assert_eq!(standing["directories"].as_u64(), Some((directories + 40 + made + 1) as u64), "{standing}");
 }
