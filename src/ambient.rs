@@ -1,4 +1,4 @@
-//! Time and dice enter here, and nowhere else. Rules take `now` as an argument; only flows come to this door.
+//! Time, dice and the names of this machine and of its boot enter here, and nowhere else. Rules take `now` as an argument; only flows come to this door.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -43,6 +43,28 @@ pub fn jittered(interval: Duration) -> Duration {
 pub fn dice() -> f64 {
     let bytes = Uuid::new_v4().into_bytes();
     f64::from(u16::from_le_bytes([bytes[0], bytes[1]])) / f64::from(u16::MAX)
+}
+
+/// The id of this boot of the machine, where the system tells one: on Linux `/proc/sys/kernel/random/boot_id`.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    word("/proc/sys/kernel/random/boot_id")
+}
+
+/// An id of this machine, where it has one: made from `/etc/machine-id`, which itself is not to be shown to others
+/// (machine-id(5)). Copied with a disk image, it names the copy as well.
+#[must_use]
+pub fn machine_id() -> Option<String> {
+    let id = word("/etc/machine-id").or_else(|| word("/var/lib/dbus/machine-id"))?;
+    let hash = blake3::derive_key("versync 2026 machine id of a ledger", id.as_bytes());
+    Some(blake3::Hash::from_bytes(hash).to_hex()[..32].to_owned())
+}
+
+/// The one word in a small file of the system.
+#[expect(clippy::disallowed_methods, reason = "this is the door for the names that the system gives")]
+fn word(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned()).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cloud::{self, Client, TokenLife};
 use crate::config::{Config, Found};
-use crate::disk::{self, Events, FileSystem, Inodes, Report, Root, Visit};
+use crate::disk::{self, Events, FileSystem, Inodes, Report, Root, Visit, WatchLimit};
 use crate::file::shown;
 use crate::ledger::{self, Occupancy, Reader};
 use crate::mapping::{Mapping, Watch};
@@ -300,8 +300,8 @@ fn filesystem(mapping: &Mapping, found: &FileSystem) -> Finding {
 }
 
 /// Whether the system lets this user watch so many directories.
-fn watches(directories: u64, limit: Option<u64>) -> Option<Finding> {
-    let limit = limit.filter(|_| directories > 0)?;
+fn watches(directories: u64, limit: Option<WatchLimit>) -> Option<Finding> {
+    let WatchLimit { watches: limit, sysctl } = limit.filter(|_| directories > 0)?;
     let what = "watches";
     let detail = format!("{directories} directories to watch, and the system allows {limit}");
     // Other programs of this user take from the same limit, and trees grow.
@@ -310,7 +310,7 @@ fn watches(directories: u64, limit: Option<u64>) -> Option<Finding> {
     }
     let needed = directories.saturating_mul(2).next_power_of_two();
     let remedy = format!(
-        "sudo sysctl fs.inotify.max_user_watches={needed}, and keep it in a file in /etc/sysctl.d; until then the rest is walked again and again"
+        "sudo sysctl {sysctl}={needed}, and keep it in a file in /etc/sysctl.d; until then the rest is walked again and again"
     );
     Some(Finding::warn(what, detail, &remedy))
 }

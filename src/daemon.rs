@@ -6,14 +6,19 @@
 mod barrier;
 mod chronicle;
 mod clearing;
+mod clock;
 mod command;
+mod hearing;
+mod life;
 mod noting;
 mod once;
 mod pause;
 mod returned;
 mod round;
+mod state;
 mod steer;
 mod stop;
+mod vigil;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,12 +43,15 @@ use crate::worker::blocking;
 
 use barrier::{Barrier, Walked};
 use chronicle::Chronicle;
+use clock::Clock;
+use life::Pulse;
 use once::Pass;
 use round::{Job, JobEnd, Round};
+use vigil::Vigil;
 
 pub use command::{Changed, Command, Next, Progress, Report, Request, Snapshot, Stage, Standing};
 pub use pause::{Flow, flow, put_flow};
-pub use round::MappingState;
+pub use state::MappingState;
 
 /// What the loop is to do.
 #[derive(Debug, Clone)]
@@ -194,6 +202,8 @@ pub async fn run(
         owed: BTreeSet::new(),
         reckonings: BTreeSet::new(),
         refused: None,
+        vigil: Vigil::default(),
+        pulse: Pulse::default(),
         mode: orders.mode,
         desk,
     };
@@ -201,9 +211,10 @@ pub async fn run(
         daemon.desk.departures.at_once();
     }
     for post in daemon.desk.posts.values() {
-        let round = Round::new(post, daemon.watcher.as_ref());
+        let round = Round::new(post);
         daemon.rounds.insert(post.mapping.name.clone(), round);
     }
+    daemon.be_born().await;
     daemon.remember_pauses().await;
     for (mapping, path) in &orders.scope {
         if daemon.rounds.get(mapping).is_some_and(Round::is_paused) {
@@ -223,6 +234,7 @@ pub async fn run(
         daemon.settle_owed().await;
         daemon.begin();
         daemon.publish().await;
+        daemon.beat().await;
         daemon.tell_waiting();
         daemon.reckon().await;
         daemon.rest();
@@ -238,6 +250,7 @@ pub async fn run(
             },
             Some(command) = next(&mut commands) => daemon.obey(command, rebuild.as_ref()).await,
             Some(stepped) = daemon.steps.join_next_with_id() => daemon.stepped(stepped),
+            answered = daemon.vigil.answered() => daemon.heard_answer(&answered),
             Some(job) = daemon.jobs.join_next() => {
                 // What it handed out counts before its end does.
                 while let Ok(found) = findings.try_recv() {
@@ -296,6 +309,9 @@ struct Daemon {
     reckonings: BTreeSet<MappingName>,
     /// When the configuration was read again and refused, and why.
     refused: Option<(Timestamp, String)>,
+    /// Whether file systems answer.
+    vigil: Vigil,
+    pulse: Pulse,
 }
 
 impl fmt::Debug for Daemon {
@@ -308,13 +324,16 @@ impl Daemon {
     /// Starts every survey and step that is due and has room.
     fn begin(&mut self) {
         let now = ambient::tick();
+        self.keep_vigil(now);
+        let (stuck, stuck_surveys) = self.stuck();
         for round in self.rounds.values_mut() {
-            if self.jobs.len() >= SURVEYS {
-                break;
+            round.turn(now, self.mode, &mut self.observer);
+            if self.jobs.len() >= SURVEYS + stuck_surveys {
+                continue;
             }
             round.begin(now, self.mode, &self.desk, self.watcher.as_ref(), &self.found, &mut self.jobs);
         }
-        let room = (self.desk.patience.uploads * 2 + 8).saturating_sub(self.agenda.out());
+        let room = (self.desk.patience.uploads * 2 + 8 + stuck).saturating_sub(self.agenda.out());
         for errand in self.agenda.take_due(now, room) {
             let key = errand.key.clone();
             // The only spawn of a step.
@@ -337,22 +356,25 @@ impl Daemon {
     }
 
     fn is_quiet(&self) -> bool {
-        self.agenda.is_empty()
-            && self.jobs.is_empty()
-            && self.rounds.values().all(Round::is_idle)
+        // What waits for a dead file system is over as far as anybody can tell.
+        let (stuck, stuck_surveys) = self.stuck();
+        self.agenda.len() == stuck
+            && self.jobs.len() == stuck_surveys
+            && self.rounds.values().all(|round| round.is_idle() || round.is_silent())
             && self.found.capacity() == FINDINGS
     }
 
     fn next_wake(&self, watchdog: Option<Duration>) -> Option<Duration> {
         let now = ambient::tick();
-        let full = self.agenda.out() >= self.desk.patience.uploads * 2 + 8;
+        let full = self.agenda.out() >= self.desk.patience.uploads * 2 + 8 + self.stuck().0;
         let due = self.agenda.next_due().filter(|_| !full).map(|due| due.since(now));
         let surveys = match self.mode {
             Mode::Watch => self.rounds.values().filter_map(Round::next_survey).min(),
             Mode::Once(_) => None,
         };
         let told = (!self.barriers.is_empty()).then_some(steer::TOLD_EVERY);
-        [due, surveys.map(|due| due.since(now)), watchdog, told].into_iter().flatten().min()
+        let vigil = self.next_vigil(now);
+        [due, surveys.map(|due| due.since(now)), watchdog, told, vigil].into_iter().flatten().min()
     }
 
     fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {
@@ -442,24 +464,20 @@ async fn sleep(time: Option<Duration>) {
     }
 }
 
-/// Notices that the machine slept: monotonic time stands still then, and wall time does not.
-struct Clock {
-    wall: Timestamp,
-    tick: Tick,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Clock {
-    /// How much further the wall clock may have gone before it counts as a sleep.
-    const JUMP: Duration = Duration::from_secs(5);
-
-    fn start() -> Self {
-        Self { wall: ambient::now(), tick: ambient::tick() }
-    }
-
-    fn has_jumped(&mut self) -> bool {
-        let now = Self::start();
-        let jumped = now.wall.since(self.wall) > now.tick.since(self.tick) + Self::JUMP;
-        *self = now;
-        jumped
+    #[test]
+    fn o6_a_machine_that_slept_is_told_from_one_that_was_busy_once() {
+        let at = |wall: i64, tick: u64| Clock {
+            wall: Timestamp::from_stat(wall, 0),
+            tick: Tick::new(Duration::from_secs(tick)),
+        };
+        let mut clock = at(1_000, 10);
+        assert!(!clock.turn(at(1_600, 610)), "ten minutes of work");
+        assert!(clock.turn(at(2_200, 611)), "ten minutes of sleep");
+        assert!(!clock.turn(at(2_201, 612)));
+        assert!(!clock.turn(at(1_000, 613)), "a clock that was set back is no sleep");
     }
 }

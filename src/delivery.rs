@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::agenda::{Errand, Reach};
 use crate::ambient;
 use crate::deed;
-use crate::desk::{Desk, Post};
+use crate::desk::{Desk, Post, Sends};
 use crate::file::entry::{AsideState, Entry, Travels};
 use crate::file::part::version_of;
 use crate::file::sighting::Seen;
@@ -204,6 +204,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
                     consulted = Some(remote);
                     continue;
                 }
+                // Without a remote folder there is nothing to adopt.
+                Err(failure) if desk.sends == Sends::Nothing && failure.blame == Blame::File => {
+                    return Ok(left(key, &found));
+                }
                 Err(failure) => Outcome::Failed(failure),
             },
         };
@@ -226,6 +230,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             continue;
         }
         return finish(desk, &key, found, entry, &action, outcome, reach).await;
+    }
+
+    if desk.sends == Sends::Nothing && matches!(action, Action::Upload(_)) {
+        return Ok(left(key, &found));
     }
 
     // The permit comes before the intent: what is written down is about to happen.
@@ -276,6 +284,19 @@ struct Found {
     leads: Vec<Key>,
 }
 
+/// The end of a step that leaves a bundle as it was, because nothing is to be sent.
+fn left(key: Key, found: &Found) -> Ended {
+    Ended {
+        key,
+        verdict: Verdict::Done,
+        reach: Reach::Cloud,
+        was: found.was,
+        is: found.was,
+        entry: Some(Arc::new(found.stored.clone())),
+        also: Vec::new(),
+    }
+}
+
 fn members_of(sighting: &Sighting) -> Vec<(RelPath, Seen)> {
     match sighting {
         Sighting::Whole(whole) => whole.members.clone(),
@@ -323,7 +344,7 @@ async fn finish(
     let mut also = Vec::new();
     let swapped = match action {
         Action::Relocate(relocation) if is_relocated => {
-            also.extend(leads_of(desk, &relocation.from.key).await?);
+            also.extend(trace::leads_of(desk, &relocation.from.key).await?);
             tracing::info!(bundle = %key, from = %relocation.from.key, "moved; nothing was sent");
             trace::relocate(desk, key, relocation, &found.members).await?
         }
@@ -333,7 +354,7 @@ async fn finish(
                 Swapped::Yes
             } else {
                 let note = (found.was != is).then(|| note(&new, is));
-                put_unless_moved(desk, key, &found.stored, &new, note).await?
+                trace::put_unless_moved(desk, key, &found.stored, &new, note).await?
             }
         }
         Action::Clear(clearance) => {
@@ -348,7 +369,7 @@ async fn finish(
             } else {
                 tracing::warn!(bundle = %key, "{note}");
             }
-            put_unless_moved(desk, key, &found.stored, &new, Some(note)).await?
+            trace::put_unless_moved(desk, key, &found.stored, &new, Some(note)).await?
         }
         _ if new != found.stored || new != entry || !members.is_empty() => {
             let note = (found.was != is).then(|| note(&new, is));
@@ -465,23 +486,6 @@ async fn put(
         Ok(entry)
     })
     .await
-}
-
-async fn put_unless_moved(
-    desk: &Arc<Desk>,
-    key: &Key,
-    expected: &Entry,
-    entry: &Entry,
-    note: Option<String>,
-) -> Result<Swapped, ledger::Error> {
-    let (ledger, key) = (desk.ledger.clone(), key.clone());
-    let (expected, entry) = (expected.clone(), entry.clone());
-    blocking(move || ledger.put_unless_moved(&key, &expected, &entry, note.as_deref(), ambient::now())).await
-}
-
-async fn leads_of(desk: &Arc<Desk>, member: &Key) -> Result<Vec<Key>, ledger::Error> {
-    let (ledger, member) = (desk.ledger.clone(), member.clone());
-    blocking(move || ledger.leads_of(&member.mapping, &member.path)).await
 }
 
 fn moment() -> Moment {

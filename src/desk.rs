@@ -14,7 +14,7 @@ use crate::disk::Root;
 use crate::file::{Fingerprint, Key, MappingName};
 use crate::id::{AttemptId, SourceFileId};
 use crate::ledger::Ledger;
-use crate::mapping::Mapping;
+use crate::mapping::{Adopt, Mapping};
 use crate::meter::Meter;
 use crate::pace::Pace;
 use crate::patience::Patience;
@@ -50,6 +50,8 @@ pub struct Desk {
     pub reserved: Reserved,
     /// One permit for each upload that may run at once.
     pub uploads: Arc<Semaphore>,
+    /// Whether anything is sent at all.
+    pub sends: Sends,
     /// Cancelled when long reads are no longer worth finishing.
     pub cancel: CancellationToken,
 }
@@ -58,11 +60,29 @@ impl Desk {
     /// Lays out everything that `config` asks for. The counters may go on from another desk.
     #[must_use]
     pub fn lay(config: &Config, client: Client, ledger: Ledger, meter: Meter) -> Arc<Self> {
+        Arc::new(Self::new(config, client, ledger, meter))
+    }
+
+    /// Lays out everything for a pass that only takes note of what the cloud already holds: nothing is sent, no folder is made.
+    #[must_use]
+    pub fn lay_to_adopt(config: &Config, client: Client, ledger: Ledger, meter: Meter) -> Arc<Self> {
+        let mut config = config.clone();
+        for mapping in &mut config.mappings {
+            // Whoever asks for it wants it, whatever is done before sending.
+            if mapping.policy.adopt == Adopt::Never {
+                mapping.policy.adopt = Adopt::Verify;
+            }
+        }
+        let desk = Self::new(&config, client, ledger, meter);
+        Arc::new(Self { sends: Sends::Nothing, shelf: desk.shelf.making_nothing(), ..desk })
+    }
+
+    fn new(config: &Config, client: Client, ledger: Ledger, meter: Meter) -> Self {
         let posts = config.mappings.iter().map(|mapping| {
             let post = Post { mapping: mapping.clone(), root: Root::new(mapping.root.clone()) };
             (mapping.name.clone(), Arc::new(post))
         });
-        Arc::new(Self {
+        Self {
             posts: posts.collect(),
             shelf: Shelf::new(client.clone(), ledger.clone(), config.patience.clone()),
             board: Board::new(client.clone(), config.patience.poll_first / 2),
@@ -76,9 +96,19 @@ impl Desk {
             grants: Grants::default(),
             reserved: Reserved::default(),
             uploads: Arc::new(Semaphore::new(config.patience.uploads)),
+            sends: Sends::Everything,
             cancel: CancellationToken::new(),
-        })
+        }
     }
+}
+
+/// Whether anything is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sends {
+    /// Whatever is due.
+    Everything,
+    /// What would be sent is left as it is.
+    Nothing,
 }
 
 /// Which attempt has taken which remote file: between a listing and the row that remembers it, nobody else may take it.

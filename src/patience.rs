@@ -29,6 +29,8 @@ pub struct Patience {
     pub stall_timeout: Duration,
     /// How long the answer may take after the last byte of an upload.
     pub answer_timeout: Duration,
+    /// How long a root's file system may take to answer before it counts as away.
+    pub root_timeout: Duration,
     /// How long running steps may take to finish once the process was asked to stop.
     pub shutdown_timeout: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for Patience {
             request_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(120),
+            root_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(20),
         }
     }

@@ -27,10 +27,18 @@ pub struct Shelf {
     client: Client,
     ledger: Ledger,
     patience: Patience,
+    makes: Makes,
     /// One lock for each directory: ten files of a new directory wait for the one that makes its folder.
     places: Mutex<HashMap<(MappingName, RelPath), Place>>,
     holdings: Mutex<HashMap<FolderId, Arc<Mutex<Option<Holding>>>>>,
     refuted: Mutex<HashMap<FolderId, Vec<SourceFileId>>>,
+}
+
+/// What the shelf may make in the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Makes {
+    Folders,
+    Nothing,
 }
 
 type Place = Arc<Mutex<Option<Found>>>;
@@ -72,10 +80,17 @@ impl Shelf {
             client,
             ledger,
             patience,
+            makes: Makes::Folders,
             places: Mutex::default(),
             holdings: Mutex::default(),
             refuted: Mutex::default(),
         }
+    }
+
+    /// The same shelf, which makes no folder: what has none yet cannot be found there.
+    #[must_use]
+    pub fn making_nothing(self) -> Self {
+        Self { makes: Makes::Nothing, ..self }
     }
 
     /// The remote folder for leads in `dir`, made if need be, and the files in it that bear one of `names`.
@@ -250,6 +265,12 @@ impl Shelf {
                 }
             }
             Err(error) => return Err(self.judge(mapping, &above, parent, error).await),
+        }
+        if self.makes == Makes::Nothing {
+            return Err(Failure::new(
+                Blame::File,
+                format!("failed to find a remote folder for {dir}: there is none yet"),
+            ));
         }
         match self.client.make_folder(parent.folder, name.as_str()).await {
             Ok(made) => Ok(Found { folder: made.id, made: Some(ambient::tick()) }),

@@ -24,6 +24,9 @@ use crate::plan::is_same_file;
 pub enum Found {
     /// Its lead is there, with this many bytes, and is not what the ledger knows, or the ledger has something open.
     There(Key, u64),
+    /// As [`Found::There`], and it is new or has another size or time of change than the ledger knows: an event should have
+    /// told of it.
+    Changed(Key, u64),
     /// Its lead was known and was not listed.
     Away(Key),
 }
@@ -58,6 +61,12 @@ pub enum Error {
         /// What lies there now.
         found: RootIdentity,
     },
+    /// The root is the one that the ledger knows, and nothing is left in it.
+    #[error("failed to believe the root {root}: nothing is left in it, and files are known that were")]
+    Emptied {
+        /// The root's path, escaped for display.
+        root: String,
+    },
 }
 
 /// Who is told of what a survey finds. All are called from several threads at once, and may block to slow it down.
@@ -84,8 +93,7 @@ const DIGESTS_AT_ONCE: usize = 256;
 /// Surveys everything in and below `from`. Blocks: call it off the async threads.
 ///
 /// # Errors
-/// [`Error::AnotherRoot`] before anything is handed out if the root is not the one the ledger knows; otherwise what disk
-/// and ledger say. Directories that cannot be listed are no error: they are told in the result.
+/// [`Error::AnotherRoot`] and [`Error::Emptied`] before anything is handed out; otherwise what disk and ledger say. Directories that cannot be listed are no error: they are told in the result.
 pub fn survey(
     ledger: &Ledger,
     root: &Root,
@@ -102,6 +110,7 @@ pub fn survey(
             found: before,
         });
     }
+    refuse_emptied(ledger, root, mapping)?;
     // Whose a file is to send can only be said when all models are known.
     let graph = format!("graph/{}", mapping.name);
     if !from.is_root() && ledger.meta(&graph)?.is_none() {
@@ -136,6 +145,20 @@ pub fn survey(
         ignored: report.ignored,
         troubles: report.troubles,
     })
+}
+
+/// Refuses a root that was emptied although files are known in it: each of them would look deleted.
+///
+/// # Errors
+/// [`Error::Emptied`], and what disk and ledger say.
+pub fn refuse_emptied(ledger: &Ledger, root: &Root, mapping: &Mapping) -> Result<(), Error> {
+    if !disk::is_bare(root, mapping)? {
+        return Ok(ledger.refilled(&mapping.name)?);
+    }
+    if ledger.expects_files(&mapping.name)? {
+        return Err(Error::Emptied { root: crate::file::shown(&root.path().to_string_lossy()) });
+    }
+    Ok(())
 }
 
 /// What a walk is for.
@@ -255,7 +278,7 @@ impl<'a> Join<'a> {
             let row = known.next_if(|known| known.name == *file);
             if !self.rests(directory, file, fingerprint, row)? {
                 is_at_rest = false;
-                self.bring_up(directory, file, fingerprint)?;
+                self.bring_up(directory, file, fingerprint, row)?;
             }
         }
         for gone in known {
@@ -300,6 +323,7 @@ impl<'a> Join<'a> {
         directory: &Directory,
         file: &[u8],
         fingerprint: &Fingerprint,
+        row: Option<&Known>,
     ) -> Result<(), ledger::Error> {
         let Ok(path) = directory.path.join(file) else { return Ok(()) };
         let key = self.mapping.key(path);
@@ -312,7 +336,8 @@ impl<'a> Join<'a> {
                 {
                     self.ledger.put_references(&key, &bundle.watched())?;
                 }
-                (self.visitor.found)(Found::There(key, fingerprint.size));
+                let found = if is_news(row, fingerprint) { Found::Changed } else { Found::There };
+                (self.visitor.found)(found(key, fingerprint.size));
             }
             (Stage::Dependents, true) => (self.visitor.found)(Found::There(key, fingerprint.size)),
         }
@@ -409,6 +434,14 @@ impl<'a> Join<'a> {
         };
         if batch.is_empty() { Ok(()) } else { self.ledger.put_digests(&self.mapping.name, &batch) }
     }
+}
+
+/// Whether a file is new, or was written since it was last read. Inodes are left out: on some file systems they are made up.
+fn is_news(row: Option<&Known>, stat: &Fingerprint) -> bool {
+    row.is_none_or(|row| {
+        row.seen
+            .is_some_and(|seen| (seen.fingerprint.size, seen.fingerprint.mtime) != (stat.size, stat.mtime))
+    })
 }
 
 /// Whether a bundle in this state stays in it while its file stays as it is, so that a scan need not bring it up.

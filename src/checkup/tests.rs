@@ -26,14 +26,18 @@ fn the_first_way_that_applies_gives_the_exit_code() {
     assert!(Stops::Login < Stops::Halt && Stops::Halt < Stops::Cloud);
 }
 
+fn limit(watches: u64) -> Option<WatchLimit> {
+    Some(WatchLimit { watches, sysctl: "fs.inotify.max_user_watches" })
+}
+
 #[test]
 fn too_few_watches_are_told_with_the_number_that_would_do() {
-    assert_eq!(watches(8_000, Some(10_000)).unwrap().verdict, Verdict::Ok);
-    let told = watches(9_000, Some(10_000)).unwrap();
+    assert_eq!(watches(8_000, limit(10_000)).unwrap().verdict, Verdict::Ok);
+    let told = watches(9_000, limit(10_000)).unwrap();
     assert_eq!(told.verdict, Verdict::Warn);
     assert!(told.remedy.unwrap().contains("fs.inotify.max_user_watches=32768"));
     assert_eq!(watches(9_000, None), None);
-    assert_eq!(watches(0, Some(0)), None);
+    assert_eq!(watches(0, limit(0)), None);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::ambient;
 use crate::config::Config;
 use crate::daemon::MappingState;
 use crate::delivery;
-use crate::disk::Root;
+use crate::disk::{self, Root};
 use crate::file::sighting::RootIdentity;
 use crate::file::{State, shown};
 use crate::ledger::{self, Ledger, Reader, Standing};
@@ -37,17 +37,23 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         return Err(Failure::new(Exit::Usage, format!("failed to find a mapping called {name}"))
             .hint(format!("the mappings are {}", names.join(", "))));
     };
-    let pinned = match Reader::open(&config.state_dir) {
-        Ok(reader) => reader.root(&mapping.name)?,
+    let (pinned, expects_files, is_foreign) = match Reader::open(&config.state_dir) {
+        Ok(reader) => {
+            (reader.root(&mapping.name)?, reader.expects_files(&mapping.name)?, reader.is_foreign()?)
+        }
         // Without a ledger nothing was ever stopped.
-        Err(ledger::Error::Missing(_)) => None,
+        Err(ledger::Error::Missing(_)) => (None, false, false),
         Err(error) => return Err(error.into()),
     };
-    let found = Root::new(mapping.root.clone()).identity().map_err(|error| {
+    let root = Root::new(mapping.root.clone());
+    let unreachable = |error: disk::Error| {
         Failure::new(Exit::Configuration, error.to_string())
             .hint("only a root that is there can be approved: mount it, or correct `path` of the mapping")
-    })?;
-    let Some(pinned) = pinned.filter(|pinned| !pinned.is_same_root(&found)) else {
+    };
+    let found = root.identity().map_err(unreachable)?;
+    let is_emptied = expects_files && disk::is_bare(&root, mapping).map_err(unreachable)?;
+    let Some(pinned) = pinned.filter(|pinned| is_emptied || is_foreign || !pinned.is_same_root(&found))
+    else {
         if mapping.policy.is_destructive() {
             return removals(global, &config, mapping, arguments, paper);
         }
@@ -57,8 +63,12 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     };
     let summary = Reader::open(&config.state_dir)?.summary(&mapping.name)?;
     let known: u64 = summary.get(&State::Synced).copied().unwrap_or_default();
-    for line in explained(mapping, &pinned, &found, known) {
-        paper.talk(&line);
+    if is_foreign {
+        paper.talk("this state directory was kept on another machine; accepted, it is this machine's, and what it owns");
+        paper.talk("in the cloud may be renamed, moved and deleted from here. Stop versync on the other machine first.");
+    }
+    if is_emptied || !pinned.is_same_root(&found) {
+        explained(mapping, &pinned, &found, known).iter().for_each(|line| paper.talk(line));
     }
     if !arguments.yes && !is_confirmed(paper)? {
         paper.line("nothing was changed");
@@ -71,6 +81,10 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         Some(other) => return Err(steer::strange(&other)),
         None => {
             let ledger = Ledger::open(&config.state_dir)?;
+            if is_emptied {
+                ledger.accept_emptied(&mapping.name)?;
+            }
+            ledger.accept_machine()?;
             ledger.put_root(&mapping.name, &found)?;
             settle(&ledger, mapping)?;
             "at the next `versync sync` or `run`"
@@ -154,9 +168,16 @@ fn removals(
 
 /// What is different, and what accepting it means.
 fn explained(mapping: &Mapping, pinned: &RootIdentity, found: &RootIdentity, known: u64) -> Vec<String> {
+    let root = shown(&mapping.root.to_string_lossy());
+    if pinned.is_same_root(found) {
+        return vec![
+            format!("mapping {} was stopped: nothing is left in its root {root}", mapping.name),
+            format!("Accepted, the {known} files that are synced count as gone. Remote copies are kept."),
+        ];
+    }
     vec![
         format!("mapping {} was stopped: another directory lies at its root than before", mapping.name),
-        format!("  root    {}", shown(&mapping.root.to_string_lossy())),
+        format!("  root    {root}"),
         format!("  before  {}", told(pinned)),
         format!("  now     {}", told(found)),
         format!("Accepted, every file in it is compared with the {known} that are synced: equal bytes send"),

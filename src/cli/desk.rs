@@ -82,11 +82,12 @@ pub(super) fn chosen<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a
     Ok(config.mappings.iter().filter(is_wanted).collect())
 }
 
-/// The runtime that a command waits on: two threads for the network, a bounded number for disk and ledger.
+/// The runtime that a command waits on: two threads for the network, a bounded number for disk and ledger. There are many more
+/// of those than work at once, because a file system that does not answer keeps those that have asked it.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(16)
+        .max_blocking_threads(128)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Unclassified, format!("failed to start: {error}")))

@@ -1,5 +1,6 @@
 //! The command line as types, and the way from a command to its story. Nothing imports this floor.
 
+mod adopt;
 mod approve;
 mod check;
 mod demo;
@@ -22,6 +23,7 @@ mod sessions;
 mod status;
 mod steer;
 mod sync;
+mod verify;
 mod why;
 
 use std::path::PathBuf;
@@ -73,6 +75,10 @@ enum Command {
     Plan(plan::Arguments),
     /// Accept what stopped a mapping for safety, after showing it
     Approve(approve::Arguments),
+    /// Take note of what the cloud already holds, without sending anything
+    Adopt(adopt::Arguments),
+    /// Compare what lies here with what is in the cloud, changing nothing
+    Verify(verify::Arguments),
     /// Show how mappings or one path stand
     Status(status::Arguments),
     /// Tell why a path is where it is: what rule holds it back, what it waits for, what happened to it
@@ -131,6 +137,8 @@ fn dispatch(line: Line, paper: &Paper) -> Result<Exit, Failure> {
         Command::Sync(arguments) => sync::run(&global, &arguments, paper),
         Command::Plan(arguments) => plan::run(&global, &arguments, paper),
         Command::Approve(arguments) => approve::run(&global, &arguments, paper),
+        Command::Adopt(arguments) => adopt::run(&global, &arguments, paper),
+        Command::Verify(arguments) => verify::run(&global, &arguments, paper),
         Command::Status(arguments) => status::run(&global, &arguments, paper),
         Command::Why(arguments) => why::run(&global, &arguments, paper),
         Command::Retry(arguments) => steer::retry(&global, &arguments, paper),

@@ -1,6 +1,7 @@
 //! `versync run`: the daemon in the foreground. It prints no result; what happens is in the log.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -21,6 +22,9 @@ use crate::signals::Signals;
 
 /// How many commands may wait for the loop.
 const COMMANDS: usize = 16;
+
+/// How long what still reads from a disk is waited for at the end.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -58,7 +62,8 @@ pub(super) fn run(global: &Global, _arguments: &Arguments) -> Result<Exit, Failu
     let socket = desk::socket(global, &config);
     let rebuild = rebuild(options, config.state_dir.clone(), ledger, meter);
 
-    let ending = desk::runtime()?.block_on(async {
+    let runtime = desk::runtime()?;
+    let ending = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| {
             Failure::new(Exit::Unclassified, format!("failed to listen to signals: {error}"))
         })?;
@@ -74,7 +79,10 @@ pub(super) fn run(global: &Global, _arguments: &Arguments) -> Result<Exit, Failu
         let steering = Some(Steering { rebuild, commands });
         let ending = Box::pin(daemon::run(laid, orders, watching, &mut signals, steering, Box::new(|_| {})));
         Ok::<_, Failure>(ending.await)
-    })?;
+    });
+    // A thread that waits for a dead file system would be waited for without end.
+    runtime.shutdown_timeout(LAST_WAIT);
+    let ending = ending?;
     match ending.why {
         Why::Stopped | Why::Finished => {
             tracing::info!("versync has stopped");

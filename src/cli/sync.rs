@@ -26,6 +26,7 @@ use crate::verdict::Blame;
 pub(in crate::cli) use pass::{Cut, Passed, pass};
 pub(in crate::cli) use scope::Scope;
 use summary::Tally;
+pub(in crate::cli) use summary::ended;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,8 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     let client = desk::client(&config, &desk::options(global).environment)?;
     let desk = desk::desk(&config, client, ledger.clone());
 
-    let passed = desk::runtime()?.block_on(async {
+    let runtime = desk::runtime()?;
+    let passed = runtime.block_on(async {
         let mut signals = listen()?;
         tokio::select! {
             looked = preflight(&desk, &scope) => looked?,
@@ -81,7 +83,10 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         let stopping = || logs.screen().suspend(|| paper.talk("stopping; once more stops at once"));
         let pass = pass(desk, &scope, goal, arguments.timeout, &mut signals, progress, stopping);
         Ok(Box::pin(pass).await)
-    })?;
+    });
+    // A thread that waits for a dead file system would be waited for without end.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    let passed = passed?;
     conclude(global, &passed, &ledger.reader()?, &scope, goal, paper)
 }
 
@@ -181,7 +186,7 @@ fn refuse_missing(scope: &Scope, config: &Config, reader: &Reader) -> Result<(),
 }
 
 /// What would make every upload fail is found out first: one request per folder, with the token that uploads will use.
-async fn preflight(desk: &Desk, scope: &Scope) -> Result<(), Failure> {
+pub(super) async fn preflight(desk: &Desk, scope: &Scope) -> Result<(), Failure> {
     for post in desk.posts.values().filter(|post| scope.concerns(&post.mapping.name)) {
         if let Err(error) = desk.client.folder(post.mapping.folder).await {
             return Err(refused(&error, &post.mapping));

@@ -37,6 +37,7 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
             "request_timeout",
             "stall_timeout",
             "answer_timeout",
+            "root_timeout",
             "shutdown_timeout",
         ],
     ),

@@ -156,6 +156,7 @@ pub(super) fn read_limits(top: &Section<'_>, findings: &mut Findings<'_>) -> (Pa
         ("request_timeout", &mut patience.request_timeout, 10, hour),
         ("stall_timeout", &mut patience.stall_timeout, 10, hour),
         ("answer_timeout", &mut patience.answer_timeout, 10, day),
+        ("root_timeout", &mut patience.root_timeout, 10, hour),
         ("shutdown_timeout", &mut patience.shutdown_timeout, 0, hour),
     ];
     for (key, wait, least, most) in waits {

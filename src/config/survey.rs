@@ -5,6 +5,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::mappings::overlap;
 use super::problem::{Findings, Spot};
@@ -74,6 +75,8 @@ struct Root {
     given: PathBuf,
     /// With links followed, as far as it exists.
     real: PathBuf,
+    /// Whether it is a directory now.
+    is_there: bool,
     /// Device and inode of the root and of every directory above it; from the root upwards.
     above: Vec<(u64, u64)>,
     spot: Spot,
@@ -84,7 +87,14 @@ fn roots(config: &Config, findings: &mut Findings<'_>, met: &mut Met) -> Vec<Roo
     for (n, mapping) in config.mappings.iter().enumerate() {
         let spot = findings.spot(&format!("mapping[{n}].path"));
         let trouble = |why| RootTrouble { mapping: mapping.name.clone(), root: mapping.root.clone(), why };
-        match mapping.root.metadata() {
+        let Some(looked) = in_time(&mapping.root, config.patience.root_timeout.min(ANSWER)) else {
+            met.roots.push(trouble(RootFault::Unreadable("its file system does not answer".to_owned())));
+            let real = mapping.root.clone();
+            let (name, given) = (mapping.name.clone(), real.clone());
+            roots.push(Root { name, given, real, is_there: false, above: Vec::new(), spot });
+            continue;
+        };
+        match &looked {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => {
                 let message = format!(
@@ -102,9 +112,29 @@ fn roots(config: &Config, findings: &mut Findings<'_>, met: &mut Met) -> Vec<Roo
         let real = resolved(&mapping.root);
         let identity = |meta: Metadata| (meta.dev(), meta.ino());
         let above = real.ancestors().filter_map(|path| path.metadata().ok()).map(identity).collect();
-        roots.push(Root { name: mapping.name.clone(), given: mapping.root.clone(), real, above, spot });
+        let is_there = looked.is_ok_and(|meta| meta.is_dir());
+        let (name, given) = (mapping.name.clone(), mapping.root.clone());
+        roots.push(Root { name, given, real, is_there, above, spot });
     }
     roots
+}
+
+/// How long a root may take to show itself when the configuration is read.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What lies at a path; none if its file system does not answer in time. Whoever asks a dead server waits for ever, so that is
+/// left to a thread of its own.
+fn in_time(path: &Path, patience: Duration) -> Option<std::io::Result<Metadata>> {
+    let (sender, answer) = std::sync::mpsc::channel();
+    let of = path.to_owned();
+    let asked = std::thread::Builder::new().name("root".to_owned()).spawn(move || {
+        // Nobody may be left who waits for it.
+        drop(sender.send(of.metadata()));
+    });
+    match asked {
+        Ok(_) => answer.recv_timeout(patience).ok(),
+        Err(_) => Some(path.metadata()),
+    }
 }
 
 /// Two spellings of one root, through links or bind mounts, that the text alone did not show (G3).
@@ -115,7 +145,7 @@ fn refuse_overlaps(roots: &[Root], findings: &mut Findings<'_>) {
             let by_path = overlap(&title(later), &later.real, &title(earlier), &earlier.real);
             let holds = |outer: &Root, inner: &Root| {
                 // A root that is missing has only the directories above it, and those say nothing.
-                outer.real.is_dir() && outer.above.first().is_some_and(|top| inner.above.contains(top))
+                outer.is_there && outer.above.first().is_some_and(|top| inner.above.contains(top))
             };
             let message = by_path.or_else(|| {
                 (holds(earlier, later) || holds(later, earlier)).then(|| {

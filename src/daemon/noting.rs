@@ -15,17 +15,21 @@ use crate::survey::Found;
 impl Daemon {
     pub(super) fn note_found(&mut self, found: Found) {
         let now = ambient::tick();
-        let (Found::There(key, _) | Found::Away(key)) = &found;
+        let (Found::There(key, _) | Found::Changed(key, _) | Found::Away(key)) = &found;
         let is_refused = matches!(self.troubles.get(&key.mapping), Some(Trouble::Refused(_)));
         if is_refused && matches!(self.mode, Mode::Once(_)) {
             return;
         }
         // The survey that ends the pause finds it again.
-        if self.rounds.get(&key.mapping).is_none_or(|round| round.is_paused()) {
+        let Some(round) = self.rounds.get_mut(&key.mapping) else { return };
+        if round.is_paused() || round.is_silent() {
             return;
         }
+        if matches!(found, Found::Changed(..)) && !self.agenda.contains(key) {
+            round.found_unheard(&key.path);
+        }
         let (key, bytes, wait) = match found {
-            Found::There(key, bytes) => (key, bytes, Duration::ZERO),
+            Found::There(key, bytes) | Found::Changed(key, bytes) => (key, bytes, Duration::ZERO),
             Found::Away(key) => {
                 let wait = match self.mode {
                     // Somebody who waits for a pass does not wait for what may come back.
@@ -51,8 +55,20 @@ impl Daemon {
     pub(super) fn note_hint(&mut self, hint: Hint) {
         let Some(post) = self.desk.posts.get(hint.mapping()) else { return };
         let Some(round) = self.rounds.get_mut(hint.mapping()) else { return };
-        if round.is_paused() {
+        if round.is_paused() || round.is_silent() {
             return;
+        }
+        match &hint {
+            Hint::Path { path, .. } | Hint::Below { path, .. } | Hint::Vanished { path, .. } => {
+                round.heard(path);
+                if matches!(hint, Hint::Below { .. }) {
+                    round.heard_below(path);
+                }
+                if path.name() == IGNORE_FILE.as_bytes() {
+                    round.excuse();
+                }
+            }
+            Hint::Whole(_) => round.excuse(),
         }
         match hint {
             // Other files may be admitted now, or no longer.
@@ -91,6 +107,7 @@ impl Daemon {
 
     pub(super) fn want_everything(&mut self) {
         for round in self.rounds.values_mut() {
+            round.excuse();
             round.want(Job::survey(RelPath::root()));
         }
     }

@@ -20,6 +20,7 @@ impl Daemon {
         };
         let Some(key) = self.out.remove(&id) else { return };
         let now = ambient::tick();
+        self.pulse.stir();
         let mut ended = ended.unwrap_or_else(|| panicked(&key));
         let release = self.pass.as_mut().and_then(|pass| pass.releases(&ended));
         let told = match release {

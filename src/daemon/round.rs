@@ -7,58 +7,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::hearing::{Hearing, POLL};
+use super::state::{MappingState, View};
 use super::walk::Work;
 use super::{Event, Mode, Observer};
 use crate::ambient;
 use crate::desk::{Desk, Post};
-use crate::disk::{self, Events, Root, Watcher, watch_limit};
+use crate::disk::{self, Watcher};
 use crate::file::{MappingName, RelPath};
 use crate::ledger::{self, Standing};
-use crate::mapping::{Mapping, Watch};
 use crate::survey::{self, Found, Surveyed};
 use crate::timestamp::Tick;
 use crate::verdict::{Blame, Failure};
-
-/// The state of a mapping, as `status` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MappingState {
-    /// Its tree is being walked.
-    Scanning,
-    /// Events tell of changes.
-    Watching,
-    /// It is walked at intervals, for the reason given.
-    Polling,
-    /// Its root is away.
-    Offline,
-    /// A person has to log in.
-    NeedsLogin,
-    /// It was stopped for safety.
-    Halted,
-    /// A person has it wait.
-    Paused,
-    /// It was looked at once, and nobody watches it now.
-    Idle,
-}
-
-impl MappingState {
-    /// The word that the command line, the logs and `--json` use.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Scanning => "scanning",
-            Self::Watching => "watching",
-            Self::Polling => "polling",
-            Self::Offline => "offline",
-            Self::NeedsLogin => "needs_login",
-            Self::Halted => "halted",
-            Self::Paused => "paused",
-            Self::Idle => "idle",
-        }
-    }
-}
-
-/// How often a mapping is walked that events do not tell enough of.
-const POLL: Duration = Duration::from_secs(60);
 
 /// How often a root that is away, or another one, is looked at.
 const RETURN: Duration = Duration::from_secs(30);
@@ -91,7 +51,10 @@ pub(super) struct JobEnd {
     pub(super) mapping: MappingName,
     pub(super) job: Job,
     pub(super) result: Result<Option<Surveyed>, survey::Error>,
-    pub(super) limit_reached: bool,
+    /// Why events tell nothing of its file system; known after a survey of the whole tree.
+    pub(super) deaf: Option<String>,
+    /// Directories for which the system had no watch left.
+    pub(super) unwatched: BTreeSet<RelPath>,
 }
 
 /// What a job that is over means for the loop.
@@ -106,18 +69,13 @@ pub(super) enum Outcome {
     Ours(Failure),
 }
 
+/// The mark of a mapping whose file system does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Silence;
+
 /// The mark of a mapping that a person has wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Paused;
-
-/// How much of a tree was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum View {
-    /// Not all of it, or some directory could not be listed.
-    Partial,
-    /// All of it.
-    Whole,
-}
 
 /// One mapping's share of the loop.
 #[derive(Debug)]
@@ -126,12 +84,13 @@ pub(super) struct Round {
     wanted: BTreeSet<Job>,
     /// The job that is out, if one is.
     out: Option<Job>,
+    /// Its file system does not answer.
+    silence: Option<Silence>,
     /// How many jobs have begun so far.
     begun: u64,
     next: Tick,
     interval: Duration,
-    /// Why events do not tell enough, if they do not.
-    polls: Option<String>,
+    hearing: Hearing,
     state: MappingState,
     base_reason: Option<String>,
     /// A state that comes from the cloud and hides the one that comes from the disk.
@@ -149,7 +108,7 @@ pub(super) struct Round {
 }
 
 impl Round {
-    pub(super) fn new(post: &Post, watcher: Option<&Arc<Watcher>>) -> Self {
+    pub(super) fn new(post: &Post) -> Self {
         let now = ambient::now();
         let standing = Standing {
             state: MappingState::Scanning.word().to_owned(),
@@ -161,15 +120,15 @@ impl Round {
             ignored: std::collections::BTreeMap::new(),
             troubles: Vec::new(),
         };
-        let polls = reason_to_poll(&post.mapping, &post.root, watcher);
         Self {
             name: post.mapping.name.clone(),
             wanted: BTreeSet::new(),
             out: None,
+            silence: None,
             begun: 0,
             next: ambient::tick().plus(post.mapping.policy.rescan_interval),
             interval: post.mapping.policy.rescan_interval,
-            polls,
+            hearing: Hearing::new(),
             state: MappingState::Scanning,
             base_reason: None,
             hampered: None,
@@ -183,9 +142,9 @@ impl Round {
     }
 
     /// Takes over what a reloaded configuration says.
-    pub(super) fn renew(&mut self, post: &Post, watcher: Option<&Arc<Watcher>>) {
+    pub(super) fn renew(&mut self, post: &Post) {
         self.interval = post.mapping.policy.rescan_interval;
-        self.polls = reason_to_poll(&post.mapping, &post.root, watcher);
+        self.hearing.excuse();
     }
 
     /// Nothing more is begun until it is resumed.
@@ -198,6 +157,7 @@ impl Round {
     /// Goes on, and finds out first what has changed meanwhile.
     pub(super) fn resume(&mut self, observer: &mut Observer) {
         self.pause = None;
+        self.hearing.excuse();
         self.want(Job::survey(RelPath::root()));
         self.show(observer);
     }
@@ -257,7 +217,101 @@ impl Round {
     }
 
     pub(super) fn next_survey(&self) -> Option<Tick> {
-        (self.out.is_none() && !self.is_paused()).then_some(self.next)
+        let is_free = self.out.is_none() && !self.is_paused() && self.silence.is_none();
+        is_free.then(|| self.hearing.next().map_or(self.next, |next| next.min(self.next)))
+    }
+
+    /// Events were lost or a rule has changed: what the next scan finds says nothing about events.
+    pub(super) fn excuse(&mut self) {
+        self.hearing.excuse();
+    }
+
+    /// An event tells of a path. Where the root was last met in a state in which nothing could be done, it is looked at again.
+    pub(super) fn heard(&mut self, path: &RelPath) {
+        self.hearing.heard(path);
+        if path.extension().is_none() {
+            self.hearing.heard_below(path);
+        }
+        if matches!(self.state, MappingState::Offline | MappingState::Halted) {
+            self.want(Job::survey(RelPath::root()));
+        }
+    }
+
+    /// An event tells of a directory as a whole.
+    pub(super) fn heard_below(&mut self, directory: &RelPath) {
+        self.hearing.heard_below(directory);
+    }
+
+    /// A scan found a change of which nothing had been heard.
+    pub(super) fn found_unheard(&mut self, path: &RelPath) {
+        // A survey of one directory was itself asked for by an event.
+        if self.out == Some(Job::Survey(RelPath::root())) {
+            self.hearing.found(path);
+        }
+    }
+
+    /// Whether a job is out.
+    pub(super) fn is_out(&self) -> bool {
+        self.out.is_some()
+    }
+
+    /// Whether its file system does not answer: nothing of it is begun until it does.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silence.is_some()
+    }
+
+    /// Its file system has not answered for so long.
+    pub(super) fn fall_silent(&mut self, why: String, observer: &mut Observer) {
+        self.silence = Some(Silence);
+        self.hearing.excuse();
+        self.state = MappingState::Offline;
+        self.base_reason = Some(why);
+        self.show(observer);
+    }
+
+    /// Its file system answers again: what happened meanwhile is found out first.
+    pub(super) fn answer(&mut self) {
+        if self.silence.take().is_some() {
+            self.want(Job::survey(RelPath::root()));
+        }
+    }
+
+    /// What is due by the clock alone.
+    pub(super) fn turn(&mut self, now: Tick, mode: Mode, observer: &mut Observer) {
+        if mode != Mode::Watch || self.is_paused() || self.is_silent() {
+            return;
+        }
+        for directory in self.hearing.due(now, self.interval) {
+            self.want(Job::survey(directory));
+        }
+        if self.hearing.count(now) && matches!(self.state, MappingState::Watching | MappingState::Polling) {
+            let (state, reason) = self.attention();
+            self.next = now.plus(ambient::jittered(self.pause_in(state)));
+            (self.state, self.base_reason) = (state, reason);
+            self.show(observer);
+        }
+    }
+
+    /// The state of a mapping whose root is well.
+    fn attention(&self) -> (MappingState, Option<String>) {
+        match self.hearing.reason() {
+            Some(why) => (MappingState::Polling, Some(why)),
+            None => (MappingState::Watching, None),
+        }
+    }
+
+    /// How long until the whole tree is walked again.
+    fn pause_in(&self, state: MappingState) -> Duration {
+        match state {
+            MappingState::Offline | MappingState::Halted => RETURN.min(self.interval),
+            MappingState::Polling if self.hearing.needs_walks() => POLL.min(self.interval),
+            MappingState::Polling
+            | MappingState::Scanning
+            | MappingState::Watching
+            | MappingState::NeedsLogin
+            | MappingState::Paused
+            | MappingState::Idle => self.interval,
+        }
     }
 
     pub(super) fn begin(
@@ -269,7 +323,7 @@ impl Round {
         found: &mpsc::Sender<Found>,
         jobs: &mut JoinSet<JobEnd>,
     ) {
-        if self.out.is_some() || self.is_paused() {
+        if self.out.is_some() || self.is_paused() || self.is_silent() {
             return;
         }
         if mode == Mode::Watch && self.next <= now {
@@ -283,7 +337,8 @@ impl Round {
         let work = Work {
             desk: Arc::clone(desk),
             post,
-            watcher: watcher.filter(|_| self.polls.is_none()).cloned(),
+            watcher: watcher.cloned(),
+            is_deaf: self.hearing.is_deaf(),
             found: found.clone(),
         };
         jobs.spawn_blocking(move || work.run(job));
@@ -293,10 +348,9 @@ impl Round {
     pub(super) fn ended(&mut self, end: JobEnd, now: Tick, mode: Mode, observer: &mut Observer) -> Outcome {
         self.out = None;
         let is_whole = end.job == Job::survey(RelPath::root());
-        if end.limit_reached && self.polls.is_none() {
-            let why = limit_reason();
-            tracing::warn!(mapping = %self.name, "{why}");
-            self.polls = Some(why);
+        self.answer();
+        if let (Job::Survey(from), Ok(_)) = (&end.job, &end.result) {
+            self.hearing.surveyed(from, end.unwatched, now);
         }
         let outcome = match end.result {
             Ok(None) => Outcome::Well,
@@ -305,6 +359,7 @@ impl Round {
                 if is_whole {
                     let is_blind = !surveyed.troubles.is_empty();
                     self.view = if is_blind { View::Partial } else { View::Whole };
+                    self.hearing.scanned(end.deaf, surveyed.directories, now);
                     self.standing.scanned_at = Some(ambient::now());
                     self.standing.files = surveyed.files;
                     self.standing.directories = surveyed.directories;
@@ -327,34 +382,29 @@ impl Round {
                 "{error}; if that is meant, `versync approve {}`, else put the right one back",
                 self.name
             )),
+            Err(error @ survey::Error::Emptied { .. }) => Outcome::Halted(format!(
+                "{error}; if they are deleted on purpose, `versync approve {}`, else put them back",
+                self.name
+            )),
         };
-        let (state, reason) = match (&outcome, &self.polls, mode) {
-            (Outcome::Offline(why), _, _) => (MappingState::Offline, Some(why.clone())),
-            (Outcome::Halted(why), _, _) => (MappingState::Halted, Some(why.clone())),
-            (
-                Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
-                _,
-                Mode::Once(_),
-            ) => (MappingState::Idle, None),
-            (
-                Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
-                Some(why),
-                Mode::Watch,
-            ) => (MappingState::Polling, Some(why.clone())),
-            (
-                Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_),
-                None,
-                Mode::Watch,
-            ) => (MappingState::Watching, None),
+        if matches!(outcome, Outcome::Offline(_) | Outcome::Halted(_)) {
+            self.hearing.excuse();
+        }
+        let (state, reason) = match (&outcome, mode) {
+            (Outcome::Offline(why), _) => (MappingState::Offline, Some(why.clone())),
+            (Outcome::Halted(why), _) => (MappingState::Halted, Some(why.clone())),
+            (Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_), Mode::Once(_)) => {
+                (MappingState::Idle, None)
+            }
+            (Outcome::Well | Outcome::Gone | Outcome::NotADirectory(_) | Outcome::Ours(_), Mode::Watch) => {
+                self.attention()
+            }
         };
-        let pause = match state {
-            MappingState::Offline | MappingState::Halted => RETURN.min(self.interval),
-            MappingState::Polling => ambient::jittered(POLL.min(self.interval)),
-            MappingState::Scanning
-            | MappingState::Watching
-            | MappingState::NeedsLogin
-            | MappingState::Paused
-            | MappingState::Idle => ambient::jittered(self.interval),
+        let pause = self.pause_in(state);
+        let pause = if state == MappingState::Offline || state == MappingState::Halted {
+            pause
+        } else {
+            ambient::jittered(pause)
         };
         if is_whole || !matches!(outcome, Outcome::Well | Outcome::Gone) {
             self.next = now.plus(pause);
@@ -444,28 +494,4 @@ impl Round {
         self.standing.troubles = troubles.iter().take(ledger::MOST_TROUBLES).cloned().collect();
         self.told = troubles;
     }
-}
-
-fn reason_to_poll(mapping: &Mapping, root: &Root, watcher: Option<&Arc<Watcher>>) -> Option<String> {
-    let by_nature = || match root.filesystem() {
-        Ok(filesystem) => match filesystem.events {
-            Events::Local => None,
-            Events::None(why) => Some(format!("{}: {why}", filesystem.name)),
-        },
-        Err(_) => None,
-    };
-    match (mapping.policy.watch, watcher) {
-        (Watch::Poll, _) => Some("watch = \"poll\" in the configuration".to_owned()),
-        (Watch::Auto | Watch::Native, None) => Some("the system gives no watcher".to_owned()),
-        (Watch::Auto, Some(_)) => by_nature(),
-        (Watch::Native, Some(_)) => None,
-    }
-}
-
-fn limit_reason() -> String {
-    let limit = watch_limit().map_or_else(String::new, |limit| format!(" of {limit}"));
-    format!(
-        "the limit{limit} watched directories (fs.inotify.max_user_watches) is reached; the tree is walked every {} s instead: raise the limit above the number of directories",
-        POLL.as_secs()
-    )
 }

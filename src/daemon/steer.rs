@@ -12,6 +12,7 @@ use super::{Daemon, Rebuild, Trouble, Why};
 use crate::agenda::{Voucher, When};
 use crate::ambient;
 use crate::delivery;
+use crate::disk;
 use crate::file::sighting::RootIdentity;
 use crate::file::{Key, MappingName, RelPath};
 use crate::ledger;
@@ -257,14 +258,21 @@ impl Daemon {
             return Err(unknown(&mapping).what);
         };
         let (ledger, name) = (self.desk.ledger.clone(), mapping.clone());
-        blocking(move || {
+        let approved = blocking(move || {
             let found = post.root.identity().map_err(|error| error.to_string())?;
             if !found.is_same_root(&shown) {
                 return Err(format!("failed to approve {name}: its root has changed once more meanwhile"));
             }
+            if disk::is_bare(&post.root, &post.mapping).map_err(|error| error.to_string())? {
+                ledger.accept_emptied(&name).map_err(|error| error.to_string())?;
+            }
+            ledger.accept_machine().map_err(|error| error.to_string())?;
             ledger.put_root(&name, &found).map_err(|error| error.to_string())
-        })
-        .await?;
+        });
+        // A file system that does not answer must not hold the loop.
+        tokio::time::timeout(self.desk.patience.root_timeout, approved)
+            .await
+            .map_err(|_| format!("failed to approve {mapping}: its file system does not answer"))??;
         if let Some(round) = self.rounds.get_mut(&mapping) {
             round.want(Job::survey(RelPath::root()));
         }
@@ -320,8 +328,7 @@ impl Daemon {
                 watcher.remove(name);
                 watcher.add(name, &post.root);
             }
-            let round = Round::new(post, self.watcher.as_ref());
-            self.rounds.entry(name.clone()).or_insert(round).renew(post, self.watcher.as_ref());
+            self.rounds.entry(name.clone()).or_insert_with(|| Round::new(post)).renew(post);
         }
         self.agenda.release();
         self.want_everything();

@@ -17,6 +17,7 @@ impl Daemon {
         // Reads and walks can be had again; only requests are worth waiting for.
         self.desk.cancel.cancel();
         self.jobs.abort_all();
+        self.vigil.end();
         let deadline = tokio::time::Instant::now() + self.desk.patience.shutdown_timeout;
         let mut tell = tokio::time::interval(TELL);
         tell.tick().await;
@@ -46,6 +47,7 @@ impl Daemon {
         }
         self.steps.abort_all();
         while self.steps.join_next().await.is_some() {}
+        self.pass_away(&why).await;
         Ending { why, mappings: self.troubles }
     }
 }

@@ -1,10 +1,11 @@
 //! A job of a mapping, off the async threads: a walk of its tree, or of what was known below a path that went away.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::hearing::deafness;
 use super::round::{Job, JobEnd};
 use crate::desk::{Desk, Post};
 use crate::disk::{Watched, Watcher};
@@ -20,28 +21,44 @@ pub(super) struct Work {
     pub(super) desk: Arc<Desk>,
     pub(super) post: Arc<Post>,
     pub(super) watcher: Option<Arc<Watcher>>,
+    /// Events tell nothing of this mapping, as far as is known.
+    pub(super) is_deaf: bool,
     pub(super) found: mpsc::Sender<Found>,
 }
 
 impl Work {
-    pub(super) fn run(self, job: Job) -> JobEnd {
-        let limit_reached = AtomicBool::new(false);
+    pub(super) fn run(mut self, job: Job) -> JobEnd {
+        let mut deaf = None;
+        // What lies at the root may be another file system than it was.
+        if job == Job::survey(RelPath::root()) {
+            deaf = deafness(&self.post.mapping, &self.post.root, self.watcher.as_deref());
+            self.is_deaf = deaf.is_some();
+        }
+        let unwatched = Mutex::new(BTreeSet::new());
         let result = match &job {
-            Job::Survey(from) => self.survey(from, &limit_reached).map(Some),
-            Job::Vanished(path) => self.vanished(path).map(|()| None).map_err(survey::Error::from),
+            Job::Survey(from) => self.survey(from, &unwatched).map(Some),
+            Job::Vanished(path) => self.vanished(path).map(|()| None),
         };
         let mapping = self.post.mapping.name.clone();
-        JobEnd { mapping, job, result, limit_reached: limit_reached.into_inner() }
+        let unwatched = unwatched.into_inner().unwrap_or_else(PoisonError::into_inner);
+        JobEnd { mapping, job, result, deaf, unwatched }
     }
 
-    fn survey(&self, from: &RelPath, limit_reached: &AtomicBool) -> Result<Surveyed, survey::Error> {
+    fn survey(
+        &self,
+        from: &RelPath,
+        unwatched: &Mutex<BTreeSet<RelPath>>,
+    ) -> Result<Surveyed, survey::Error> {
         let Post { mapping, root } = &*self.post;
         self.resume(from)?;
         let enter = |directory: &RelPath| {
-            let Some(watcher) = &self.watcher else { return };
+            let Some(watcher) = self.watcher.as_ref().filter(|_| !self.is_deaf) else { return };
             match watcher.watch(&mapping.name, directory) {
                 Watched::Yes => {}
-                Watched::LimitReached => limit_reached.store(true, Ordering::Relaxed),
+                Watched::LimitReached => {
+                    let mut unwatched = unwatched.lock().unwrap_or_else(PoisonError::into_inner);
+                    unwatched.insert(directory.clone());
+                }
                 Watched::Failed(why) => {
                     tracing::debug!(mapping = %mapping.name, %directory, "not watched: {why}")
                 }
@@ -70,8 +87,10 @@ impl Work {
         }
     }
 
-    fn vanished(&self, path: &RelPath) -> Result<(), ledger::Error> {
+    fn vanished(&self, path: &RelPath) -> Result<(), survey::Error> {
         let name = &self.post.mapping.name;
+        // It may be the last of all: then none of them is believed to be gone.
+        survey::refuse_emptied(&self.desk.ledger, &self.post.root, &self.post.mapping)?;
         if let Some(watcher) = &self.watcher {
             watcher.unwatch_below(name, path);
         }

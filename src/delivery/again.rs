@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::ambient;
+use crate::file::entry::AsideState;
 use crate::file::{Key, MappingName, RelPath};
 use crate::ledger::{self, Ledger};
 use crate::plan::{self, REARMED};
@@ -43,6 +44,9 @@ pub fn rearm(
             if out.contains(&key) {
                 rearmed.out.push(key);
             } else if let Some(entry) = plan::rearm(&ledger.entry(&key)?, now) {
+                if state == AsideState::Suspect {
+                    ledger.believe_members(&key)?;
+                }
                 rearmed.keys.push(key.clone());
                 batch.push((key, entry));
             }

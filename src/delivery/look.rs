@@ -10,6 +10,7 @@ use crate::assembly::Assembly;
 use crate::desk::{Desk, Post};
 use crate::disk::{self, Kind, Look};
 use crate::file::content::Content;
+use crate::file::part::version_of;
 use crate::file::sighting::{RootProof, Seen, Trust, Whole};
 use crate::file::{Attempt, ContentHash, Entry, Fingerprint, Part, PartName, RelPath, Sighting};
 use crate::ledger;
@@ -28,6 +29,9 @@ pub(super) fn look(
     let path = &errand.key.path;
     if entry.attempt != Attempt::Idle {
         return Ok(Sighting::Unlooked);
+    }
+    if let Some(unknown) = another_root(desk, post)? {
+        return Ok(unknown);
     }
     match disk::admits(&post.root, &post.mapping, path) {
         Ok(Admission::Admitted) => {}
@@ -70,26 +74,41 @@ pub(super) fn look(
     let part = Part { name, path: path.clone(), content: lead.content };
     let whole = Whole { seen: lead, parts: vec![part], members: Vec::new(), missing: Vec::new() };
     if Assembly::may_refer(path) {
-        return members::join(desk, post, entry, errand, whole);
+        return Ok(returned(entry, members::join(desk, post, entry, errand, whole)?));
     }
-    Ok(Sighting::Whole(whole))
+    Ok(returned(entry, Sighting::Whole(whole)))
 }
 
-/// A path that is not there is absent only if the root is proven to be the one we know, before and after the look.
+/// What lies below another root than the one we know is neither a new version of a file nor proof of anything.
+fn another_root(desk: &Desk, post: &Post) -> Result<Option<Sighting>, ledger::Error> {
+    let Some(pinned) = desk.ledger.root(&post.mapping.name)? else { return Ok(None) };
+    Ok(match post.root.identity() {
+        Ok(found) if pinned.is_same_root(&found) => None,
+        Ok(_) => Some(Sighting::Unknown("the root is not the directory it was".to_owned())),
+        Err(error) => Some(cannot(error)),
+    })
+}
+
+/// A path that is not there is absent only if the root is proven to be the one we know, before and after the look, and was
+/// not emptied as a whole.
 pub(super) fn gone(desk: &Desk, post: &Post, path: &RelPath) -> Result<Sighting, ledger::Error> {
     let pinned = desk.ledger.root(&post.mapping.name)?;
+    let expects_files = desk.ledger.expects_files(&post.mapping.name)?;
     let proof = (|| {
         let before = post.root.identity()?;
         let Err(error) = disk::stat(&post.root, path) else { return Ok(None) };
         if !error.is_gone() {
             return Err(error);
         }
+        if expects_files && disk::is_bare(&post.root, &post.mapping)? {
+            return Ok(None);
+        }
         let after = post.root.identity()?;
         Ok(RootProof::attest(pinned.as_ref(), &before, &after))
     })();
     Ok(match proof {
         Ok(Some(proof)) => Sighting::Absent(proof),
-        Ok(None) => Sighting::Unknown("the root is not the directory it was".to_owned()),
+        Ok(None) => Sighting::Unknown("the root is not what it was".to_owned()),
         Err(error) => Sighting::Unknown(error.to_string()),
     })
 }
@@ -145,13 +164,13 @@ fn bytes(
 ) -> Result<Seen, Box<Sighting>> {
     if stat.size == 0 {
         let content = Content { hash: ContentHash(*blake3::hash(b"").as_bytes()), size: 0 };
-        return Ok(Seen { fingerprint: *stat, content, trust: Trust::Settled });
+        return Ok(doubtful(row, Seen { fingerprint: *stat, content, trust: Trust::Settled }));
     }
     if let Some(row) = row.filter(|row| is_same_file(row, stat)) {
         return Ok(row);
     }
     match disk::read(&post.root, path, ambient::now(), &desk.cancel) {
-        Ok(Look::Whole(seen)) => Ok(trusted_at_last(row, seen)),
+        Ok(Look::Whole(seen)) => Ok(doubtful(row, trusted_at_last(row, seen))),
         Ok(Look::Changed) => Err(Box::new(Sighting::Restless(post.mapping.policy.settle))),
         Err(error) if error.is_gone() => Err(Box::new(Sighting::Restless(Duration::ZERO))),
         Err(error) => Err(Box::new(cannot(error))),
@@ -164,6 +183,36 @@ fn trusted_at_last(row: Option<Seen>, seen: Seen) -> Seen {
         row.trust == Trust::Racy && row.fingerprint == seen.fingerprint && row.content == seen.content
     });
     if is_confirmed { Seen { trust: Trust::Settled, ..seen } } else { seen }
+}
+
+/// After an unclean boot: whether what was read now looks as a power cut leaves it behind. Other bytes behind the same stat,
+/// or none where there were some.
+fn doubtful(row: Option<Seen>, seen: Seen) -> Seen {
+    let is_doubtful = row.filter(|row| row.trust == Trust::Doubted).is_some_and(|row| {
+        let stamps = |it: &Seen| {
+            let Fingerprint { size, mtime, ctime, inode, device: _ } = it.fingerprint;
+            (size, mtime, ctime, inode)
+        };
+        let is_same_stat = stamps(&row) == stamps(&seen);
+        let is_emptied = seen.content.size == 0 && row.content.size > 0;
+        is_emptied || (is_same_stat && (row.content != seen.content || seen.content.size == 0))
+    });
+    if is_doubtful { Seen { trust: Trust::Doubted, ..seen } } else { seen }
+}
+
+/// The same for a bundle as a whole: one that was written anew holds what it held once before.
+fn returned(entry: &Entry, sighting: Sighting) -> Sighting {
+    let was_doubted = entry.seen.is_some_and(|seen| seen.trust == Trust::Doubted);
+    match sighting {
+        Sighting::Whole(mut whole) if was_doubted => {
+            let version = Some(version_of(&whole.parts));
+            if entry.copies.iter().any(|copy| copy.version == version) {
+                whole.seen.trust = Trust::Doubted;
+            }
+            Sighting::Whole(whole)
+        }
+        other => other,
+    }
 }
 
 /// How long after reading a racy file it is read once more: longer than the coarsest time stamps stand.

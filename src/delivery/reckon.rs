@@ -51,6 +51,12 @@ pub fn reckon(desk: &Desk, post: &Arc<Post>) -> Result<Reckoned, ledger::Error> 
         }
         return Ok(reckoned);
     }
+    if desk.ledger.is_foreign()? {
+        reckoned.waits = Some(format!(
+            "the state directory was copied from another machine; `versync approve {name}` if it is to go on here"
+        ));
+        return Ok(reckoned);
+    }
     if !is_armed(&desk.ledger, mapping)? {
         let pending = Pending { gone, replaced: due.len() as u64 - gone };
         reckoned.waits = Some(format!(

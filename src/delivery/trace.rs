@@ -26,6 +26,10 @@ use crate::worker::blocking;
 /// # Errors
 /// What the ledger says; where the disk does not tell, it is no move.
 pub(super) fn origin(desk: &Desk, key: &Key, whole: &Whole) -> Result<Origin, ledger::Error> {
+    // What another machine's ledger owns is not this one's to rename.
+    if desk.ledger.is_foreign()? {
+        return Ok(Origin::Nowhere);
+    }
     let mut departed = Vec::new();
     let mut pending: Option<Duration> = None;
     for candidate in desk.ledger.holders(whole.seen.content.hash)? {
@@ -94,6 +98,25 @@ pub(super) async fn relocate(
     .await
 }
 
+/// Writes an entry down, unless another bundle's step took its version over meanwhile.
+pub(super) async fn put_unless_moved(
+    desk: &Arc<Desk>,
+    key: &Key,
+    expected: &Entry,
+    entry: &Entry,
+    note: Option<String>,
+) -> Result<Swapped, ledger::Error> {
+    let (ledger, key) = (desk.ledger.clone(), key.clone());
+    let (expected, entry) = (expected.clone(), entry.clone());
+    blocking(move || ledger.put_unless_moved(&key, &expected, &entry, note.as_deref(), ambient::now())).await
+}
+
+/// The bundles that carry a file.
+pub(super) async fn leads_of(desk: &Arc<Desk>, member: &Key) -> Result<Vec<Key>, ledger::Error> {
+    let (ledger, member) = (desk.ledger.clone(), member.clone());
+    blocking(move || ledger.leads_of(&member.mapping, &member.path)).await
+}
+
 /// Has a remote folder follow its directory, if that is how this bundle came to be where it is. Returns how the step ended then.
 ///
 /// # Errors
@@ -158,7 +181,7 @@ async fn may_have_moved(desk: &Arc<Desk>, post: &Arc<Post>, key: &Key) -> Result
 
 /// Where else in its mapping a file of which nothing is known was seen with this very stat.
 fn elsewhere(desk: &Desk, post: &Post, key: &Key) -> Result<Vec<RelPath>, ledger::Error> {
-    if !desk.ledger.entry(key)?.is_unsent() {
+    if !desk.ledger.entry(key)?.is_unsent() || desk.ledger.is_foreign()? {
         return Ok(Vec::new());
     }
     let Ok(stat) = disk::stat(&post.root, &key.path) else { return Ok(Vec::new()) };

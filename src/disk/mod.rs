@@ -4,6 +4,7 @@
 //! descriptor on a root stays open between two calls, so that a disk can be ejected. It knows no ledger, no cloud and
 //! no clock: a moment that is needed comes in as an argument.
 
+mod bare;
 mod browse;
 mod hints;
 mod kernel;
@@ -22,6 +23,7 @@ use rustix::io::Errno;
 use crate::file::{RelPath, shown};
 use crate::verdict::Blame;
 
+pub use bare::is_bare;
 pub use browse::{Listing, list, open};
 pub use hints::{Hint, Hints, Signal};
 pub use look::{Kind, Look, Stat, read, stat};
@@ -30,7 +32,7 @@ pub use root::Root;
 pub use rules::{IGNORE_FILE, LONGEST_IGNORE_FILE, admits};
 pub use scan::{Complete, Directory, Report, TOLD_TROUBLES, Visit, scan};
 pub use volume::{Events, FileSystem, Inodes};
-pub use watch::{Watched, Watcher, watch_limit};
+pub use watch::{WatchLimit, Watched, Watcher, watch_limit};
 
 /// What went wrong with a watched file. Each names the path, escaped, and finishes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

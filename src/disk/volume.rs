@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_root_has_no_events_and_a_local_one_has() {
+    fn w10_a_network_root_has_no_events_and_a_local_one_has() {
         for (magic, name) in
             [(0x6969, "nfs"), (0xfe53_4d42, "smb"), (0xff53_4d42, "cifs"), (0x6573_5546, "fuse")]
         {

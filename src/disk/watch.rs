@@ -115,15 +115,35 @@ impl Watcher {
     }
 }
 
-/// How many directories this user may watch in all, where the system has such a limit.
+/// A limit of the system on watched directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchLimit {
+    /// How many directories may be watched in all.
+    pub watches: u64,
+    /// The sysctl that says so.
+    pub sysctl: &'static str,
+}
+
+/// How many directories this user may watch in all, where the system has such a limit. Linux has two: one for each user, and
+/// one for each user in a user namespace (a container has its own); the smaller holds.
 #[must_use]
-pub fn watch_limit() -> Option<u64> {
+pub fn watch_limit() -> Option<WatchLimit> {
     if !cfg!(target_os = "linux") {
         return None;
     }
+    let limits = [
+        (c"/proc/sys/fs/inotify/max_user_watches", "fs.inotify.max_user_watches"),
+        (c"/proc/sys/user/max_inotify_watches", "user.max_inotify_watches"),
+    ];
+    let known =
+        limits.into_iter().filter_map(|(file, sysctl)| Some(WatchLimit { watches: number(file)?, sysctl }));
+    known.min_by_key(|limit| limit.watches)
+}
+
+/// The number in a file of the system.
+fn number(file: &std::ffi::CStr) -> Option<u64> {
     let open = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-    let limit = c"/proc/sys/fs/inotify/max_user_watches";
-    let file = rustix::fs::open(limit, open, rustix::fs::Mode::empty()).ok()?;
+    let file = rustix::fs::open(file, open, rustix::fs::Mode::empty()).ok()?;
     let mut text = [0; 32];
     let length = rustix::io::read(&file, &mut text).ok()?;
     std::str::from_utf8(&text[..length]).ok()?.trim().parse().ok()

@@ -63,6 +63,9 @@ pub enum Trust {
     Settled,
     /// It was touched within the tick of its own time stamps, so a later write could hide behind an equal stat: read once more.
     Racy,
+    /// The machine went down without warning soon after the file was touched, so its bytes may be others behind an equal stat:
+    /// read once more. In what was read now: the bytes are such as a power cut leaves behind, and are not to be sent.
+    Doubted,
 }
 
 impl Trust {

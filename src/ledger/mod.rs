@@ -6,6 +6,7 @@
 mod error;
 mod home;
 mod journal;
+mod life;
 mod load;
 mod lock;
 mod members;
@@ -35,6 +36,7 @@ use crate::timestamp::Timestamp;
 pub use error::Error;
 pub use home::examine;
 pub use journal::{JournalLine, MOST_LINES};
+pub use life::{Birth, Legacy};
 pub use lock::{Occupancy, occupancy};
 pub use members::Carried;
 pub use moves::Swapped;

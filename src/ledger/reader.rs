@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::file::sighting::RootIdentity;
+use crate::file::sighting::{RootIdentity, Seen};
 use crate::file::{Entry, Key, MappingName, RelPath, State};
 
 use super::error::Error;
@@ -15,7 +15,7 @@ use super::journal::{self, JournalLine};
 use super::row::{Cells, Fault};
 use super::standing::{self, Standing};
 use super::tree::{self, Which};
-use super::{home, load};
+use super::{home, load, members};
 
 /// How many bundles are read in one transaction: a reader that stays in one keeps the writer's log from being emptied.
 const PAGE: usize = 256;
@@ -147,6 +147,14 @@ impl Reader {
         standing::root(&self.connection, mapping)
     }
 
+    /// As [`super::Ledger::expects_files`].
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn expects_files(&self, mapping: &MappingName) -> Result<bool, Error> {
+        standing::expects_files(&self.connection, mapping)
+    }
+
     /// What was last told of a mapping.
     ///
     /// # Errors
@@ -169,6 +177,14 @@ impl Reader {
     /// [`Error`] if the ledger cannot be read.
     pub fn leads_of(&self, mapping: &MappingName, member: &RelPath) -> Result<Vec<Key>, Error> {
         tree::leads_of(&self.connection, mapping, member)
+    }
+
+    /// As [`super::Ledger::seen`].
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn seen(&self, file: &Key) -> Result<Option<Seen>, Error> {
+        members::seen(&self.connection, file)
     }
 
     /// The mappings that the ledger knows, by name.

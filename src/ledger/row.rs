@@ -145,7 +145,7 @@ impl<'r> Cells<'r> {
             device: self.unsigned()?,
         };
         let content = Content { hash: ContentHash(self.array()?), size: self.unsigned()? };
-        let trust = find([Trust::Settled, Trust::Racy], trust_word, self.text()?)?;
+        let trust = find([Trust::Settled, Trust::Racy, Trust::Doubted], trust_word, self.text()?)?;
         Ok(Some(Seen { fingerprint, content, trust }))
     }
 
@@ -202,6 +202,7 @@ pub(super) const fn trust_word(trust: Trust) -> &'static str {
     match trust {
         Trust::Settled => "settled",
         Trust::Racy => "racy",
+        Trust::Doubted => "doubted",
     }
 }
 

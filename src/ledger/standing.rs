@@ -10,7 +10,7 @@ use crate::mapping::filter::IgnoredKind;
 use crate::timestamp::Timestamp;
 
 use super::error::Error;
-use super::tree;
+use super::{Ledger, journal, tree};
 
 /// How many troubles of a mapping are kept.
 pub const MOST_TROUBLES: usize = 50;
@@ -131,4 +131,55 @@ pub(super) fn put_root(db: &Connection, mapping: &MappingName, root: &RootIdenti
         birth.map(Timestamp::nanos)
     ])?;
     Ok(())
+}
+
+/// Whether anything of a mapping lives in the cloud that was there when it was last looked at.
+fn knows_files(db: &Connection, mapping: &MappingName) -> Result<bool, Error> {
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM bundle WHERE mapping = (SELECT id FROM mapping WHERE name = ?1)
+         AND current_version IS NOT NULL AND state NOT IN ('deleted', 'detached') LIMIT 1",
+    )?;
+    Ok(statement.exists([mapping.as_str()])?)
+}
+
+/// Under which name it is remembered that a person accepted that a root is empty.
+fn emptied(mapping: &MappingName) -> String {
+    format!("emptied/{mapping}")
+}
+
+/// Whether a root that holds nothing is to be distrusted: files are known in it, and nobody accepted that they are gone.
+pub(super) fn expects_files(db: &Connection, mapping: &MappingName) -> Result<bool, Error> {
+    let is_accepted = journal::meta(db, &emptied(mapping))?.is_some_and(|it| !it.is_empty());
+    Ok(!is_accepted && knows_files(db, mapping)?)
+}
+
+impl Ledger {
+    /// Whether a root of this mapping that holds nothing is to be distrusted: files are known in it, and nobody accepted
+    /// that it is empty.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn expects_files(&self, mapping: &MappingName) -> Result<bool, Error> {
+        self.read(|db| expects_files(db, mapping))
+    }
+
+    /// A person accepted that the root of a mapping is empty.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be written.
+    pub fn accept_emptied(&self, mapping: &MappingName) -> Result<(), Error> {
+        self.put_meta(&emptied(mapping), "accepted")
+    }
+
+    /// The root of a mapping holds something: that it was empty once is accepted no longer. Writes nothing if it never was.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be written.
+    pub fn refilled(&self, mapping: &MappingName) -> Result<(), Error> {
+        let key = emptied(mapping);
+        match self.meta(&key)? {
+            Some(accepted) if !accepted.is_empty() => self.put_meta(&key, ""),
+            Some(_) | None => Ok(()),
+        }
+    }
 }

@@ -161,7 +161,7 @@ fn a_panic_in_the_middle_of_a_write_leaves_the_row_as_it_was() {
 }
 
 #[test]
-fn a_second_instance_is_refused_at_once_and_told_by_whom() {
+fn l5_a_second_instance_is_refused_at_once_and_told_by_whom() {
     let home = home();
     let first = Ledger::open(home.path()).unwrap();
     let refused = Ledger::open(home.path()).unwrap_err();
@@ -196,7 +196,7 @@ fn nobody_else_can_read_the_state_directory() {
 }
 
 #[test]
-fn a_state_directory_that_others_can_write_into_is_refused() {
+fn l7_a_state_directory_that_others_can_write_into_is_refused() {
     let home = home();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let refused = Ledger::open(home.path()).unwrap_err();
@@ -204,7 +204,7 @@ fn a_state_directory_that_others_can_write_into_is_refused() {
 }
 
 #[test]
-fn a_file_system_of_several_hosts_is_told_from_a_local_one() {
+fn l11_a_file_system_of_several_hosts_is_told_from_a_local_one() {
     assert_eq!(home::unfit(0x6969), Some("NFS"));
     assert_eq!(home::unfit(0xff53_4d42), Some("SMB"));
     assert_eq!(home::unfit(0x6573_5546), Some("FUSE"));
@@ -216,7 +216,7 @@ fn a_file_system_of_several_hosts_is_told_from_a_local_one() {
 }
 
 #[test]
-fn a_ledger_that_was_moved_away_takes_no_more_writes() {
+fn l8_a_ledger_that_was_moved_away_takes_no_more_writes() {
     let home = home();
     let ledger = Ledger::open(home.path()).unwrap();
     ledger.check_in_place().unwrap();

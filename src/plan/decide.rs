@@ -126,6 +126,9 @@ fn by_sighting(
             aside(AsideState::Settling, "still being written; it is sent once it rests"),
             Some(*again),
         ),
+        Sighting::Empty(seen) if seen.trust == Trust::Doubted => {
+            Action::StandAside(aside(AsideState::Suspect, SUSPECT), None)
+        }
         Sighting::Empty(_) => Action::StandAside(
             aside(AsideState::Held, "the file is empty; it is sent once it has bytes"),
             None,
@@ -155,6 +158,11 @@ fn weigh(
     }
     if whole.parts.is_empty() {
         return Action::Rest;
+    }
+    let mut seen = std::iter::once(&whole.seen).chain(whole.members.iter().map(|(_, seen)| seen));
+    if seen.any(|seen| seen.trust == Trust::Doubted) {
+        let (state, reason) = (AsideState::Suspect, SUSPECT.to_owned());
+        return Action::StandAside(Aside { state, reason, version: Some(version), since: moment.now }, None);
     }
     if let Some(parts) = earlier(entry, whole) {
         match remote {
@@ -207,6 +215,10 @@ fn weigh(
         }
     }
 }
+
+/// Why nothing is sent of what a power cut may have left behind.
+const SUSPECT: &str = "its bytes are others than before the machine went down, and nothing says that anybody wrote them; \
+    what lives in the cloud is kept: look at it, and save it anew or `versync retry` to send it as it is";
 
 /// Why a bundle that misses something must not be sent: a whole version that lives is not replaced by a broken one while the
 /// model itself is the same, and some studios would rather wait.

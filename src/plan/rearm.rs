@@ -13,7 +13,9 @@ use crate::timestamp::Timestamp;
 pub fn rearm(entry: &Entry, now: Timestamp) -> Option<Entry> {
     let aside = entry.aside.as_ref()?;
     match (aside.state, &entry.attempt) {
-        (AsideState::Blocked | AsideState::ConversionFailed | AsideState::Suspect, Attempt::Idle)
+        // Whatever is read of it next is believed.
+        (AsideState::Suspect, Attempt::Idle) => Some(Entry { aside: None, seen: None, ..entry.clone() }),
+        (AsideState::Blocked | AsideState::ConversionFailed, Attempt::Idle)
         | (AsideState::Stalled, Attempt::Idle) => {
             Some(Entry { aside: None, travels: Travels::Whole, ..entry.clone() })
         }

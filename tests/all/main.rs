@@ -17,7 +17,13 @@ mod secrets; // no secret is found where none belongs
 mod live; // what an artist does while versync watches
 mod trouble; // requests that break, answers that are lost, processes that are killed
 mod odd_trees; // names, links, pipes and permissions that stop nothing
+mod roots; // roots that go away, change, fall silent and come back
+mod mounts; // the same with real mounts, where the machine allows them
+mod power_cut; // a machine that went down without warning
+mod lifecycle; // signals, watchdogs, second instances, state directories
+mod watching; // events that are lost, late, limited or not to be had
 mod second_machine; // what is already there is found again, not sent again
+mod verify; // here and there compared, and what is there taken note of
 mod knobs; // whichever way an unknown of the cloud turns out
 mod moves; // what is renamed or moved keeps its ids, and nothing is sent
 mod policies; // what is taken away from the cloud, and what never is

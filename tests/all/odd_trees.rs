@@ -67,7 +67,7 @@ async fn pipes_and_loops_of_links_stop_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_not_be_read_is_told_and_arrives_once_it_may() {
+async fn w11_what_may_not_be_read_is_told_and_arrives_once_it_may() {
     if rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: root may read everything");
         return;
@@ -88,7 +88,7 @@ async fn what_may_not_be_read_is_told_and_arrives_once_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_root_that_is_another_directory_than_before_halts_its_mapping_and_nothing_is_concluded() {
+async fn w8_a_root_that_is_another_directory_than_before_halts_its_mapping_and_nothing_is_concluded() {
     let world = World::new().await;
     world.write("chair.fbx", b"bytes");
     world.sync().await;

@@ -334,7 +334,7 @@ async fn the_socket_is_its_owners_alone_and_that_of_a_dead_service_is_replaced()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_clients_garbage_and_silence_leaves_the_service_at_work() {
+async fn o12_a_flood_of_clients_garbage_and_silence_leaves_the_service_at_work() {
     let world = World::new().await;
     let run = world.serve().await;
     let mut flood = tokio::task::JoinSet::new();

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -53,6 +54,45 @@ impl World {
         command.env("VERSYNC_CONFIG", self.dir().join("versync.toml")).current_dir(self.dir());
         command.stdin(Stdio::null());
         command
+    }
+
+    /// The command in an environment of its own: behind another program, such as `unshare`, that runs it.
+    pub(crate) fn behind(&self, wrapper: &[&str], arguments: &[&str]) -> Command {
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(env!("CARGO_BIN_EXE_versync")).args(arguments);
+        command.env_clear().env("HOME", self.dir()).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env("VERSYNC_CONFIG", self.dir().join("versync.toml")).current_dir(self.dir());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a command that goes on, behind another program.
+    pub(crate) fn start_behind(&self, wrapper: &[&str], arguments: &[&str]) -> Started {
+        let mut command = self.behind(wrapper, arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Started(command.spawn().unwrap())
+    }
+
+    /// Waits until `status --json` says of the mapping `name` what is wanted, and gives it back.
+    pub(crate) async fn until_standing(&self, name: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let wait = async {
+            loop {
+                let said = self.versync(&["status", "--json"]).await;
+                let told: Value = serde_json::from_str(&said.out).unwrap_or_default();
+                let mappings = told["mappings"].as_array().cloned().unwrap_or_default();
+                if let Some(found) = mappings.into_iter().find(|it| it["name"] == name) {
+                    last = found;
+                    if told["running"] == true && is_so(&last) {
+                        return;
+                    }
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(40), wait).await.is_err() {
+            panic!("it did not come to that: {last}");
+        }
+        last
     }
 
     /// Runs a command to its end.

@@ -132,8 +132,18 @@ folder = "{folder}"
         Client::new(options, Tokens::new(source, config.patience)).unwrap()
     }
 
+    /// The ledger. A process that another test starts just now holds our lock, too, until it is what it was started as.
     pub(crate) fn ledger(&self) -> Ledger {
-        Ledger::open(&self.config().state_dir).unwrap()
+        let state = self.config().state_dir;
+        let began = std::time::Instant::now();
+        loop {
+            match Ledger::open(&state) {
+                Err(versync::ledger::Error::Locked { .. }) if began.elapsed() < Duration::from_secs(10) => {
+                    std::thread::yield_now();
+                }
+                ledger => return ledger.unwrap(),
+            }
+        }
     }
 
     /// One pass over everything, as `versync sync` makes it.

@@ -39,7 +39,7 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
     // It is called by the threads that walk, so that files are read side by side.
     let found = |found: Found| {
         let (key, size) = match found {
-            Found::There(key, size) => (key, size),
+            Found::There(key, size) | Found::Changed(key, size) => (key, size),
             Found::Away(key) => (key, 0),
         };
         if let Err(error) = consider(desk, key, size, &plans) {
@@ -57,7 +57,7 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
         }
         Err(survey::Error::Ledger(error)) => return Err(error.into()),
         Err(error @ survey::Error::Disk(_)) => (None, vec![error.to_string()]),
-        Err(error @ survey::Error::AnotherRoot { .. }) => {
+        Err(error @ (survey::Error::AnotherRoot { .. } | survey::Error::Emptied { .. })) => {
             (None, vec![format!("{error}; nothing is sent until it is approved")])
         }
     };

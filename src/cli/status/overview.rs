@@ -38,6 +38,7 @@ pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failur
     let mut lines = vec![heading(view)];
     lines.extend(view.live.iter().flat_map(live));
     let mut objects = Vec::new();
+    let mut is_foreign = false;
     match &view.reader {
         None => {
             let hint = if view.is_running() {
@@ -63,6 +64,10 @@ pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failur
                     shown(&aside)
                 ));
             }
+            is_foreign = reader.is_foreign()?;
+            if is_foreign {
+                lines.push("this state directory was kept on another machine: nothing in the cloud is renamed, moved or deleted until `versync approve NAME` says that it is this machine's now".to_owned());
+            }
             lines.extend(strangers(view, reader)?);
         }
     }
@@ -70,6 +75,7 @@ pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failur
         let mut object = super::head(view);
         object["daemon"] = view.live.as_ref().and_then(|live| serde_json::to_value(live).ok()).into();
         object["mappings"] = objects.into();
+        object["foreign"] = is_foreign.into();
         paper.object(&object);
         return Ok(Vec::new());
     }

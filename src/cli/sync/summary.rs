@@ -149,6 +149,11 @@ fn usual_reason(state: State) -> &'static str {
     }
 }
 
+/// How a pass ended by itself, whatever became of single files.
+pub(in crate::cli) fn ended(passed: &Passed) -> Exit {
+    exit(passed, &Tally::default())
+}
+
 /// The exit code, the first that applies.
 pub(super) fn exit(passed: &Passed, tally: &Tally) -> Exit {
     let troubles = || passed.ending.mappings.values();

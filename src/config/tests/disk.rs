@@ -151,7 +151,7 @@ fn two_spellings_of_one_root_are_refused() {
 }
 
 #[test]
-fn nothing_of_ours_may_lie_inside_a_root() {
+fn w15_nothing_of_ours_may_lie_inside_a_root() {
     let machine = Machine::new();
     machine.configure("[log]\nfile = \"~/root/new/versync.log\"", &[("a", "root")]);
     assert!(machine.refusal().contains("the log "));

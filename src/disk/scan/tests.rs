@@ -110,7 +110,7 @@ fn links_and_special_files_are_counted_and_loops_of_links_end() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_listed_is_incomplete_and_not_empty() {
+fn w11_a_directory_that_cannot_be_listed_is_incomplete_and_not_empty() {
     let (dir, root) = tree();
     if !permissions_bind(dir.path()) {
         return;

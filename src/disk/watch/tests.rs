@@ -54,7 +54,7 @@ async fn an_atomic_save_is_told_as_closed_at_its_target() {
 }
 
 #[tokio::test]
-async fn new_nested_directories_are_found_by_watching_before_listing() {
+async fn w2_new_nested_directories_are_found_by_watching_before_listing() {
     let (dir, watcher, mut hints) = start(1_000);
     let made: BTreeSet<String> = (0..40).map(|i| format!("t{i}/a/b/f.fbx")).collect();
     for path in &made {
@@ -124,7 +124,7 @@ async fn lost_events_and_a_lost_root_make_the_whole_mapping_suspect() {
 }
 
 #[tokio::test]
-async fn a_rescan_flag_or_an_error_without_a_path_concerns_every_mapping() {
+async fn w1_w12_a_rescan_flag_or_an_error_without_a_path_concerns_every_mapping() {
     let (_dir, watcher, mut hints) = start(100);
     let mut ear = std::mem::ManuallyDrop::new(Ear(Arc::clone(&watcher.places)));
     ear.handle_event(Ok(Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan)));

@@ -73,7 +73,7 @@ fn contents() -> impl Strategy<Value = Content> {
 pub(super) fn seen() -> impl Strategy<Value = Seen> {
     let fingerprint = (any::<u64>(), times(), times(), any::<u64>(), any::<u64>())
         .prop_map(|(size, mtime, ctime, inode, device)| Fingerprint { size, mtime, ctime, inode, device });
-    let trust = prop_oneof![Just(Trust::Settled), Just(Trust::Racy)];
+    let trust = prop_oneof![Just(Trust::Settled), Just(Trust::Racy), Just(Trust::Doubted)];
     (fingerprint, contents(), trust).prop_map(|(fingerprint, content, trust)| Seen {
         fingerprint,
         content,

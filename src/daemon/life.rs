@@ -1,0 +1,84 @@
+//! The life of the process, as the ledger remembers it: what the last one left behind, signs of life, a clean end.
+
+use std::time::Duration;
+
+use super::{Daemon, Why};
+use crate::ambient;
+use crate::ledger::{Birth, Legacy};
+use crate::timestamp::Tick;
+use crate::verdict::{Blame, Failure};
+use crate::worker::blocking;
+
+/// How often a sign of life is written while something changes. At rest none is.
+const BEAT: Duration = Duration::from_secs(60);
+
+/// Whether a sign of life is due.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    last: Tick,
+    stirred: Option<Stirred>,
+}
+
+/// The mark that something has changed since the last sign.
+#[derive(Debug, Clone, Copy)]
+struct Stirred;
+
+impl Pulse {
+    /// Something has changed.
+    pub(super) fn stir(&mut self) {
+        self.stirred = Some(Stirred);
+    }
+}
+
+impl Daemon {
+    /// Finds out what the last life left behind, and tells it.
+    pub(super) async fn be_born(&mut self) {
+        let ledger = self.desk.ledger.clone();
+        let begun = blocking(move || {
+            let (boot, machine) = (ambient::boot_id(), ambient::machine_id());
+            ledger.begin_life(&Birth { boot, machine, at: ambient::now() })
+        });
+        match begun.await {
+            Ok(Legacy { doubted, is_foreign }) => {
+                if let Some(doubted) = doubted {
+                    tracing::warn!(
+                        doubted,
+                        "the machine went down without warning: files that were touched last are read again, whatever their stat says"
+                    );
+                }
+                if is_foreign {
+                    tracing::warn!(
+                        "this state directory was kept on another machine: nothing in the cloud is renamed, moved or deleted \
+                         until `versync approve` says that it is this machine's now"
+                    );
+                }
+            }
+            Err(error) => self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string()))),
+        }
+        self.pulse.last = ambient::tick();
+    }
+
+    /// Writes a sign of life, if one is due.
+    pub(super) async fn beat(&mut self) {
+        let now = ambient::tick();
+        if self.pulse.stirred.is_none() || now.since(self.pulse.last) < BEAT {
+            return;
+        }
+        self.pulse = Pulse { last: now, stirred: None };
+        let ledger = self.desk.ledger.clone();
+        if let Err(error) = blocking(move || ledger.beat(ambient::now())).await {
+            self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
+        }
+    }
+
+    /// Ends the life in good order. A ledger that cannot be written any more knows of no good order.
+    pub(super) async fn pass_away(&mut self, why: &Why) {
+        if matches!(why, Why::OurTrouble(_)) {
+            return;
+        }
+        let ledger = self.desk.ledger.clone();
+        if let Err(error) = blocking(move || ledger.end_life()).await {
+            tracing::debug!("the end was not written down: {error}");
+        }
+    }
+}
