@@ -107,6 +107,13 @@ fn by_sighting(
             aside(AsideState::Settling, "still being written; it is sent once it rests"),
             Some(*again),
         ),
+        Sighting::Unfinished(why, again) => Action::StandAside(
+            aside(
+                AsideState::Settling,
+                &format!("{why}; it is sent once that has changed, or after `settle_max` with a warning"),
+            ),
+            Some(*again),
+        ),
         Sighting::Empty(_) => Action::StandAside(
             aside(AsideState::Held, "the file is empty; it is sent once it has bytes"),
             None,
