@@ -222,8 +222,7 @@ async fn a_file_that_never_looks_whole_is_sent_after_settle_max_and_that_is_told
     world.write("hall.glb", &glb(300_000, 3)[..150_000]);
     world.until_why("hall.glb", "looks unfinished").await;
     world.until_remote(1).await;
-    world.until_why("hall.glb", "\"state\":\"synced\"").await;
-    let why = world.versync(&["why", "--json", "hall.glb"]).await.out;
+    let why = world.until_why("hall.glb", "\"state\":\"synced\"").await;
     assert_eq!(why.matches("sending all the same: hall.glb looks unfinished").count(), 1, "{why}");
     assert_eq!(world.requests("POST", UPLOAD), 1);
     drop(running);
@@ -360,11 +359,16 @@ async fn f1_f4_f5_f7_saves_at_random_moments_never_send_what_no_save_ever_held()
 }
 
 impl World {
-    /// Waits until `why --json` says this of a file.
-    async fn until_why(&self, path: &str, text: &str) {
-        let asking = async { while !self.versync(&["why", "--json", path]).await.out.contains(text) {} };
-        if tokio::time::timeout(Duration::from_secs(30), asking).await.is_err() {
-            panic!("it never said {text:?}: {}", self.versync(&["why", "--json", path]).await.out);
+    /// Waits until `why --json` says this of a file; what it says then.
+    async fn until_why(&self, path: &str, text: &str) -> String {
+        let path = format!("studio/{path}");
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let said = self.versync(&["why", "--json", &path]).await.out;
+            if said.contains(text) {
+                return said;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "it never said {text:?}: {said}");
         }
     }
 }

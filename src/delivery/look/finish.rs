@@ -60,7 +60,7 @@ pub(super) fn reopened(
     let now = ambient::tick();
     let is_held = desk.writers.hold(&seen.fingerprint, now, now);
     let is_same = disk::stat(&post.root, path).is_ok_and(|stat| stat.fingerprint == seen.fingerprint);
-    (is_held || !is_same).then(|| Sighting::Restless(policy.settle))
+    (is_held || !is_same).then_some(Sighting::Restless(policy.settle))
 }
 
 fn doubt(desk: &Desk, post: &Post, path: &RelPath, stat: &Fingerprint, rested: Rested) -> Option<String> {

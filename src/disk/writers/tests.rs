@@ -10,7 +10,6 @@ fn tick(seconds: u64) -> Tick {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test makes the files that are looked at")]
 fn a_file_that_another_program_holds_open_for_writing_is_told_until_it_closes_it() {
     let (dir, root) = tree();
     write(dir.path(), "a.fbx", "bytes");
@@ -33,7 +32,6 @@ fn a_file_that_another_program_holds_open_for_writing_is_told_until_it_closes_it
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test makes the files that are looked at")]
 fn what_we_hold_open_ourselves_is_not_told() {
     let (dir, root) = tree();
     write(dir.path(), "a.fbx", "bytes");
