@@ -463,21 +463,3 @@ async fn sleep(time: Option<Duration>) {
         None => std::future::pending().await,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn o6_a_machine_that_slept_is_told_from_one_that_was_busy_once() {
-        let at = |wall: i64, tick: u64| Clock {
-            wall: Timestamp::from_stat(wall, 0),
-            tick: Tick::new(Duration::from_secs(tick)),
-        };
-        let mut clock = at(1_000, 10);
-        assert!(!clock.turn(at(1_600, 610)), "ten minutes of work");
-        assert!(clock.turn(at(2_200, 611)), "ten minutes of sleep");
-        assert!(!clock.turn(at(2_201, 612)));
-        assert!(!clock.turn(at(1_000, 613)), "a clock that was set back is no sleep");
-    }
-}

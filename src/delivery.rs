@@ -243,10 +243,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
     };
     let entry = match plan::before(&entry, &action) {
         Some(intended) => {
-            let note = match missing(&sighting) {
-                Some(missing) => {
-                    tracing::warn!(bundle = %key, "sent with what is there: {missing}");
-                    format!("sending with what is there: {missing}")
+            let note = match reservations(&sighting) {
+                Some(reservations) => {
+                    tracing::warn!(bundle = %key, "sent all the same: {reservations}");
+                    format!("sending all the same: {reservations}")
                 }
                 None => "sending".to_owned(),
             };
@@ -306,16 +306,20 @@ fn members_of(sighting: &Sighting) -> Vec<(RelPath, Seen)> {
         | Sighting::Excluded(_)
         | Sighting::Restless(_)
         | Sighting::NeverRests(_)
+        | Sighting::Unfinished(..)
         | Sighting::Empty(_)
         | Sighting::Unreadable(_)
         | Sighting::Unfit(_) => Vec::new(),
     }
 }
 
-/// What a bundle is sent without.
-fn missing(sighting: &Sighting) -> Option<String> {
+/// What a bundle is sent without, and what of it may not be finished.
+fn reservations(sighting: &Sighting) -> Option<String> {
     match sighting {
-        Sighting::Whole(whole) if !whole.missing.is_empty() => Some(whole.missing.join("; ")),
+        Sighting::Whole(whole) => {
+            let all: Vec<&str> = whole.doubts.iter().chain(&whole.missing).map(String::as_str).collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        }
         _ => None,
     }
 }
@@ -451,6 +455,7 @@ fn absorb(stored: Entry, sighting: &Sighting) -> Entry {
         | Sighting::Excluded(_)
         | Sighting::Restless(_)
         | Sighting::NeverRests(_)
+        | Sighting::Unfinished(..)
         | Sighting::Unreadable(_)
         | Sighting::Unfit(_) => stored,
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::board::Board;
 use crate::cloud::Client;
 use crate::config::Config;
-use crate::disk::Root;
+use crate::disk::{Root, Writers};
 use crate::file::{Fingerprint, Key, MappingName};
 use crate::id::{AttemptId, SourceFileId};
 use crate::ledger::Ledger;
@@ -42,6 +42,8 @@ pub struct Desk {
     pub pace: Pace,
     /// Files that were seen and not yet at rest.
     pub restless: Restless,
+    /// Files that other programs hold open for writing.
+    pub writers: Writers,
     /// Paths that held something and are away.
     pub departures: Departures,
     /// Bundles whose remote files may be taken away.
@@ -92,6 +94,7 @@ impl Desk {
             meter,
             pace: Pace::new(config.rate),
             restless: Restless::default(),
+            writers: Writers::default(),
             departures: Departures::default(),
             grants: Grants::default(),
             reserved: Reserved::default(),

@@ -13,7 +13,7 @@
 //! -- flows: carry it
 //! checkup     is all well? configuration, folders, watches, ledger, token; changes nothing   [config ledger disk cloud ambient worker verdict mapping patience file timestamp id]
 //! daemon      the one loop: hints, due bundles, ended steps, reload, stop   [delivery survey desk meter ledger disk signals ambient worker agenda verdict mapping file timestamp]
-//! delivery    one step of one bundle: look, decide, write down, do, learn, write down   [deed desk assembly shelf ledger disk ambient worker agenda plan bundle references verdict mapping file timestamp id]
+//! delivery    one step of one bundle: look, decide, write down, do, learn, write down   [deed desk assembly shelf ledger disk ambient worker agenda plan bundle container references verdict mapping file timestamp id]
 //! survey      what is there: the scan joined with the ledger; hands out keys   [assembly ledger disk plan bundle references mapping file]
 //! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud ambient worker plan verdict mapping file id]
 //! desk        everything that a step works with   [shelf board pace meter config ledger disk cloud mapping patience file timestamp id]
@@ -35,6 +35,7 @@
 //! agenda      which bundle is due, which is out, what waits for whom; the one layer that retries   [verdict file timestamp]
 //! plan        decide, before, after: the whole protocol of one bundle   [verdict mapping patience file timestamp id]
 //! bundle      which files travel with a lead, and what is missing of them   [references file]
+//! container   does a file look finished, as far as its format tells   [file]
 //! references  which other files a content names, and where they lie   [file]
 //! -- words: what we talk about; no I/O, no waiting
 //! verdict     how a step ended, and who has to act   [file]
@@ -69,6 +70,7 @@ pub mod worker;
 pub mod agenda;
 pub mod plan;
 pub mod bundle;
+pub mod container;
 pub mod references;
 pub mod verdict;
 pub mod mapping;

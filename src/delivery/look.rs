@@ -1,5 +1,6 @@
 //! What the disk shows of one bundle now: stat first, and read only what a stat cannot vouch for.
 
+mod finish;
 mod members;
 
 use std::time::Duration;
@@ -64,15 +65,24 @@ pub(super) fn look(
     if let Some(unrest) = unrest(desk, post, entry, errand, &stat.fingerprint) {
         return Ok(unrest);
     }
+    let rested = Rested::lead(errand, &stat.fingerprint);
+    let doubt = match finish::unfinished(desk, post, entry.seen.as_ref(), path, &stat.fingerprint, rested) {
+        Ok(doubt) => doubt,
+        Err(sighting) => return Ok(*sighting),
+    };
     let lead = match bytes(desk, post, entry.seen, path, &stat.fingerprint) {
         Ok(seen) => seen,
         Err(sighting) => return Ok(*sighting),
     };
+    if let Some(unrest) = finish::reopened(desk, post, entry.seen.as_ref(), path, &lead, rested) {
+        return Ok(unrest);
+    }
     if lead.content.size == 0 {
         return Ok(Sighting::Empty(lead));
     }
     let part = Part { name, path: path.clone(), content: lead.content };
-    let whole = Whole { seen: lead, parts: vec![part], members: Vec::new(), missing: Vec::new() };
+    let (parts, doubts) = (vec![part], Vec::from_iter(doubt));
+    let whole = Whole { seen: lead, parts, members: Vec::new(), missing: Vec::new(), doubts };
     if Assembly::may_refer(path) {
         return Ok(returned(entry, members::join(desk, post, entry, errand, whole)?));
     }
@@ -87,6 +97,33 @@ fn another_root(desk: &Desk, post: &Post) -> Result<Option<Sighting>, ledger::Er
         Ok(_) => Some(Sighting::Unknown("the root is not the directory it was".to_owned())),
         Err(error) => Some(cannot(error)),
     })
+}
+
+/// How long a file has stood still, and when it was last heard of.
+#[derive(Debug, Clone, Copy)]
+struct Rested {
+    lasting: Duration,
+    heard: Tick,
+}
+
+impl Rested {
+    /// Where an event told of the last change that is when it was, whatever the clock says; else the stamps have to do.
+    fn lead(errand: &Errand, stat: &Fingerprint) -> Self {
+        match errand.voucher {
+            Voucher::Closed | Voucher::Touched => {
+                Self { lasting: ambient::tick().since(errand.heard), heard: errand.heard }
+            }
+            Voucher::Scanned => Self::member(errand, stat),
+        }
+    }
+
+    /// Of a member, no event is kept. A stamp from the future says nothing.
+    fn member(errand: &Errand, stat: &Fingerprint) -> Self {
+        let (now, touched) = (ambient::now(), stat.last_touched());
+        let since_noted = ambient::tick().since(errand.noted);
+        let lasting = if touched > now { since_noted } else { now.since(touched) };
+        Self { lasting, heard: errand.heard }
+    }
 }
 
 /// A path that is not there is absent only if the root is proven to be the one we know, before and after the look, and was

@@ -127,3 +127,22 @@ pub fn read(root: &Root, path: &RelPath, now: Timestamp, cancel: &CancellationTo
         trust: Trust::of(&before, now, tick),
     }))
 }
+
+/// The first and the last bytes of the regular file at `path`, up to so many of each, and how many it has in all.
+///
+/// # Errors
+/// As [`read`].
+pub fn ends(root: &Root, path: &RelPath, head: usize, tail: usize) -> Result<(u64, Vec<u8>, Vec<u8>), Error> {
+    let fault = |errno| Error::of(path, errno);
+    let file = root.open()?.file(path)?;
+    let size = kernel::stat_of(file.as_fd()).map_err(fault)?.fingerprint.size;
+    let piece = |from: u64, length: usize| {
+        let length = usize::try_from(size).unwrap_or(length).min(length);
+        let mut bytes = vec![0; length];
+        rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(from)).map_err(fault)?;
+        let filled = kernel::fill(file.as_fd(), &mut bytes).map_err(fault)?;
+        bytes.truncate(filled);
+        Ok::<_, Error>(bytes)
+    };
+    Ok((size, piece(0, head)?, piece(size.saturating_sub(tail as u64), tail)?))
+}

@@ -15,6 +15,7 @@ mod rules;
 mod scan;
 mod volume;
 mod watch;
+mod writers;
 
 use std::path::PathBuf;
 
@@ -26,13 +27,14 @@ use crate::verdict::Blame;
 pub use bare::is_bare;
 pub use browse::{Listing, list, open};
 pub use hints::{Hint, Hints, Signal};
-pub use look::{Kind, Look, Stat, read, stat};
+pub use look::{Kind, Look, Stat, ends, read, stat};
 pub use outgoing::{ByteStream, Confirmation, Outgoing, OutgoingPart, Sent, Taken, outgoing};
 pub use root::Root;
 pub use rules::{IGNORE_FILE, LONGEST_IGNORE_FILE, admits};
 pub use scan::{Complete, Directory, Report, TOLD_TROUBLES, Visit, scan};
 pub use volume::{Events, FileSystem, Inodes};
 pub use watch::{WatchLimit, Watched, Watcher, watch_limit};
+pub use writers::Writers;
 
 /// What went wrong with a watched file. Each names the path, escaped, and finishes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -22,6 +22,8 @@ pub enum Sighting {
     Restless(Duration),
     /// It has not come to rest within `settle_max`; look again after this time.
     NeverRests(Duration),
+    /// It is at rest and does not look finished, for this reason, for a person; look again after this time.
+    Unfinished(String, Duration),
     /// It is there, at rest, and has no bytes.
     Empty(Seen),
     /// It is there and cannot be read, or is larger than the mapping allows; the reason, for a person.
@@ -43,6 +45,8 @@ pub struct Whole {
     pub members: Vec<(RelPath, Seen)>,
     /// What the bundle refers to and what is not there: each with its likely cure, for a person.
     pub missing: Vec<String>,
+    /// Why some of it may not be finished, although it was waited for: each for a person.
+    pub doubts: Vec<String>,
 }
 
 /// What was seen of one file when it was last read: the row that a later stat is compared with.

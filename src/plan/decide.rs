@@ -129,6 +129,13 @@ fn by_sighting(
         Sighting::Empty(seen) if seen.trust == Trust::Doubted => {
             Action::StandAside(aside(AsideState::Suspect, SUSPECT), None)
         }
+        Sighting::Unfinished(why, again) => Action::StandAside(
+            aside(
+                AsideState::Settling,
+                &format!("{why}; it is sent once that has changed, or after `settle_max` with a warning"),
+            ),
+            Some(*again),
+        ),
         Sighting::Empty(_) => Action::StandAside(
             aside(AsideState::Held, "the file is empty; it is sent once it has bytes"),
             None,

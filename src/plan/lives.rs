@@ -85,6 +85,7 @@ fn whole(content: u8) -> Whole {
         parts: vec![part],
         members: Vec::new(),
         missing: Vec::new(),
+        doubts: Vec::new(),
     }
 }
 

@@ -42,8 +42,8 @@ const MAP: &[Room] = &[
         "timestamp",
     ]),
     ("delivery", Flows, &[
-        "deed", "desk", "assembly", "shelf", "ledger", "disk", "ambient", "worker", "agenda", "plan", "bundle", "references",
-        "verdict", "mapping", "file", "timestamp", "id",
+        "deed", "desk", "assembly", "shelf", "ledger", "disk", "ambient", "worker", "agenda", "plan", "bundle", "container",
+        "references", "verdict", "mapping", "file", "timestamp", "id",
     ]),
     ("survey", Flows, &["assembly", "ledger", "disk", "plan", "bundle", "references", "mapping", "file"]),
     ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "file", "id"]),
@@ -68,6 +68,7 @@ const MAP: &[Room] = &[
     ("agenda", Rules, &["verdict", "file", "timestamp"]),
     ("plan", Rules, &["verdict", "mapping", "patience", "file", "timestamp", "id"]),
     ("bundle", Rules, &["references", "file"]),
+    ("container", Rules, &["file"]),
     ("references", Rules, &["file"]),
     ("verdict", Words, &["file"]),
     ("mapping", Words, &["file", "id"]),

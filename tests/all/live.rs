@@ -101,7 +101,7 @@ async fn a_file_written_in_many_pieces_arrives_once_and_whole() {
     tokio::task::spawn_blocking(move || {
         use std::io::Write as _;
         let mut file = std::fs::File::create(writer).unwrap();
-        for piece in 0..200_u32 {
+        for piece in 1..=200_u32 {
             file.write_all(&[piece.to_le_bytes()[0]; 4096]).unwrap();
             file.flush().unwrap();
         }

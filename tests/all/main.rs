@@ -15,6 +15,7 @@ mod strangers; // servers of others, which must not hear our secrets
 mod tokens; // tokens that run out, sources that fail
 mod secrets; // no secret is found where none belongs
 mod live; // what an artist does while versync watches
+mod saves; // how the programs of artists save, and that nothing half-written ever leaves
 mod trouble; // requests that break, answers that are lost, processes that are killed
 mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod roots; // roots that go away, change, fall silent and come back

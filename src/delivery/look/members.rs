@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{bytes, cannot};
+use super::finish::{reopened, unfinished};
+use super::{Rested, bytes, cannot};
 use crate::agenda::Errand;
 use crate::ambient;
 use crate::assembly::Assembly;
@@ -42,7 +43,8 @@ pub(super) fn join(
         }
         let key = Key::new(lead.mapping.clone(), path.clone());
         match member(desk, post, errand, &key)? {
-            Member::Whole(part, seen) => {
+            Member::Whole(part, seen, doubt) => {
+                whole.doubts.extend(doubt);
                 whole.members.push((path.clone(), seen));
                 match names.get(&part.name) {
                     None => {
@@ -81,7 +83,7 @@ fn has_content(whole: &Whole, path: &RelPath, part: &Part) -> bool {
 }
 
 enum Member {
-    Whole(Part, crate::file::sighting::Seen),
+    Whole(Part, crate::file::sighting::Seen, Option<String>),
     Missing(String),
     /// What the whole bundle looks like because of it.
     Instead(Sighting),
@@ -131,8 +133,16 @@ fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member
         return Ok(Member::Missing(format!("{path} is empty")));
     }
     let row = desk.ledger.seen(key)?;
+    let rested = Rested::member(errand, &stat);
+    let doubt = match unfinished(desk, post, row.as_ref(), path, &stat, rested) {
+        Ok(doubt) => doubt,
+        Err(sighting) => return Ok(Member::Instead(*sighting)),
+    };
     Ok(match bytes(desk, post, row, path, &stat) {
-        Ok(seen) => Member::Whole(Part { name, path: path.clone(), content: seen.content }, seen),
+        Ok(seen) => match reopened(desk, post, row.as_ref(), path, &seen, rested) {
+            Some(unrest) => Member::Instead(unrest),
+            None => Member::Whole(Part { name, path: path.clone(), content: seen.content }, seen, doubt),
+        },
         Err(sighting) => Member::Instead(*sighting),
     })
 }

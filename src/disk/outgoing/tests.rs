@@ -204,3 +204,31 @@ async fn parts_taken_out_of_order_never_make_a_whole_request() {
     assert!(parts[0].bytes.next().await.unwrap().is_err());
     assert!(matches!(confirmation.outcome(), Sent::Unreadable(_)));
 }
+
+#[tokio::test]
+async fn f2_f3_f4_a_file_cut_grown_or_rewritten_at_1_50_and_99_percent_never_arrives_whole() {
+    const CHUNKS: usize = 20;
+    let size = CHUNKS * FULL;
+    type Meddle = fn(&Path, u64);
+    let truncate: Meddle = |path, size| writable(path).set_len(size / 3).unwrap();
+    let grow: Meddle = |path, size| writable(path).set_len(size + 1).unwrap();
+    let rewrite: Meddle = |path, _| writable(path).write_all_at(b"!", 0).unwrap();
+    // As `touch -r` does: only the bytes tell.
+    let hide: Meddle = |path, size| {
+        let file = writable(path);
+        let mtime = file.metadata().unwrap().modified().unwrap();
+        file.write_all_at(b"!", size - 1).unwrap();
+        file.set_modified(mtime).unwrap();
+    };
+    for (what, meddle) in [("truncate", truncate), ("grow", grow), ("rewrite", rewrite), ("hide", hide)] {
+        // Before the first chunk, the middle one and the last but one; the last is read after that.
+        for at in [0, CHUNKS / 2, CHUNKS - 2] {
+            let request = request(&[("a.fbx", size)]);
+            let (taken, ended, outcome) =
+                request.send(at, |dir| meddle(&dir.join("a.fbx"), size as u64)).await;
+            assert!(ended.is_err(), "{what} at {at}");
+            assert!(taken < request.announced(), "{what} at {at}");
+            assert_eq!(outcome, Sent::Changed(rel("a.fbx")), "{what} at {at}");
+        }
+    }
+}
