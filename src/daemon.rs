@@ -9,6 +9,7 @@ mod command;
 mod noting;
 mod once;
 mod pause;
+mod record;
 mod returned;
 mod round;
 mod steer;
@@ -38,10 +39,12 @@ use crate::worker::blocking;
 use barrier::{Barrier, Walked};
 use chronicle::Chronicle;
 use once::Pass;
+use record::Record;
 use round::{Job, JobEnd, Round};
 
 pub use command::{Changed, Command, Next, Progress, Report, Request, Snapshot, Stage, Standing};
 pub use pause::{Flow, flow, put_flow};
+pub use record::listed;
 pub use round::MappingState;
 
 /// What the loop is to do.
@@ -192,6 +195,7 @@ pub async fn run(
         told: Tick::default(),
         owed: BTreeSet::new(),
         refused: None,
+        record: Record::default(),
         mode: orders.mode,
         desk,
     };
@@ -291,6 +295,8 @@ struct Daemon {
     owed: BTreeSet<Key>,
     /// When the configuration was read again and refused, and why.
     refused: Option<(Timestamp, String)>,
+    /// Whether the manifest has to be written.
+    record: Record,
 }
 
 impl fmt::Debug for Daemon {
@@ -331,6 +337,12 @@ impl Daemon {
         if is_quiet && matches!(self.mode, Mode::Once(_)) {
             let left = self.pass.as_mut().and_then(|pass| pass.left.take());
             self.end = Some(left.map_or(Why::Finished, Why::CloudTrouble));
+        }
+        if is_quiet && !matches!(self.end, Some(Why::CloudTrouble(_))) {
+            self.note_whole();
+        }
+        if is_quiet && self.mode == Mode::Watch {
+            self.record.begin(&self.desk);
         }
     }
 

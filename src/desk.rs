@@ -1,6 +1,7 @@
 //! What the flows work at: mappings and doors, laid out once. Holds, and does nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::disk::Root;
 use crate::file::{Fingerprint, Key, MappingName};
 use crate::id::{AttemptId, SourceFileId};
 use crate::ledger::Ledger;
+use crate::manifest::{self, Manifest};
 use crate::mapping::Mapping;
 use crate::meter::Meter;
 use crate::pace::Pace;
@@ -48,6 +50,10 @@ pub struct Desk {
     pub reserved: Reserved,
     /// One permit for each upload that may run at once.
     pub uploads: Arc<Semaphore>,
+    /// Where the manifest is kept up to date, if anywhere.
+    pub manifest: Option<PathBuf>,
+    /// What the manifest said when the desk was laid, for a ledger that does not know everything yet; else nothing.
+    pub vouched: Manifest,
     /// Cancelled when long reads are no longer worth finishing.
     pub cancel: CancellationToken,
 }
@@ -60,7 +66,10 @@ impl Desk {
             let post = Post { mapping: mapping.clone(), root: Root::new(mapping.root.clone()) };
             (mapping.name.clone(), Arc::new(post))
         });
+        let vouched = vouched(config, &ledger);
         Arc::new(Self {
+            manifest: config.manifest.clone(),
+            vouched,
             posts: posts.collect(),
             shelf: Shelf::new(client.clone(), ledger.clone(), config.patience.clone()),
             board: Board::new(client.clone(), config.patience.poll_first / 2),
@@ -75,6 +84,23 @@ impl Desk {
             uploads: Arc::new(Semaphore::new(config.patience.uploads)),
             cancel: CancellationToken::new(),
         })
+    }
+}
+
+/// The manifest, where the ledger has not seen some mapping whole yet: it may be one that was lost.
+fn vouched(config: &Config, ledger: &Ledger) -> Manifest {
+    let Some(path) = &config.manifest else { return Manifest::default() };
+    let is_new =
+        |mapping: &Mapping| ledger.meta(&manifest::seen_whole(&mapping.name)).ok().flatten().is_none();
+    if !config.mappings.iter().any(is_new) {
+        return Manifest::default();
+    }
+    match Manifest::read(path) {
+        Ok(manifest) => manifest.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!("{error}; what the cloud holds is recognised without it");
+            Manifest::default()
+        }
     }
 }
 

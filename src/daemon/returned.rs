@@ -44,6 +44,9 @@ impl Daemon {
             self.desk.meter.finished(bytes);
         }
         self.chronicle.step(&ended, now);
+        if ended.was != ended.is {
+            self.record.touch();
+        }
         match &told {
             Verdict::Failed(failure) => self.failed(&key, failure.clone()),
             Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_) => {

@@ -19,6 +19,7 @@ mod trouble; // requests that break, answers that are lost, processes that are k
 mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod second_machine; // what is already there is found again, not sent again
 mod knobs; // whichever way an unknown of the cloud turns out
+mod manifest; // what became of every path, as a file for others
 mod moves; // what is renamed or moved keeps its ids, and nothing is sent
 mod bundles; // a model arrives with its textures, and is refreshed with them
 mod real_models; // the models of other people's tools, synced as they are
