@@ -36,7 +36,10 @@ async fn a_lost_ledger_is_rebuilt_from_the_manifest_without_an_upload_or_a_downl
     assert_eq!(said.code, 0, "{said:#?}");
     let asked: Vec<_> = world.emulator.requests().into_iter().map(|it| (it.method, it.route)).collect();
     assert!(asked.iter().all(|(method, _)| method == "GET"), "{asked:#?}");
-    assert!(asked.iter().all(|(_, route)| route != "/source-files/{id}"), "nothing is downloaded: {asked:#?}");
+    assert!(
+        asked.iter().all(|(_, route)| route != "/source-files/{id}"),
+        "nothing is downloaded: {asked:#?}"
+    );
     assert_eq!(kept(&world), before, "the same ids, byte for byte");
     let entry = world.entry("robot/robot.gltf");
     assert_eq!(entry.current.unwrap().lead.title, versync::file::entry::Title::Linked);
