@@ -13,6 +13,7 @@ mod life;
 mod noting;
 mod once;
 mod pause;
+mod record;
 mod returned;
 mod round;
 mod state;
@@ -46,11 +47,13 @@ use chronicle::Chronicle;
 use clock::Clock;
 use life::Pulse;
 use once::Pass;
+use record::Record;
 use round::{Job, JobEnd, Round};
 use vigil::Vigil;
 
 pub use command::{Changed, Command, Next, Progress, Report, Request, Snapshot, Stage, Standing};
 pub use pause::{Flow, flow, put_flow};
+pub use record::listed;
 pub use state::MappingState;
 
 /// What the loop is to do.
@@ -204,6 +207,7 @@ pub async fn run(
         refused: None,
         vigil: Vigil::default(),
         pulse: Pulse::default(),
+        record: Record::default(),
         mode: orders.mode,
         desk,
     };
@@ -312,6 +316,8 @@ struct Daemon {
     /// Whether file systems answer.
     vigil: Vigil,
     pulse: Pulse,
+    /// Whether the manifest has to be written.
+    record: Record,
 }
 
 impl fmt::Debug for Daemon {
@@ -352,6 +358,12 @@ impl Daemon {
         if is_quiet && matches!(self.mode, Mode::Once(_)) {
             let left = self.pass.as_mut().and_then(|pass| pass.left.take());
             self.end = Some(left.map_or(Why::Finished, Why::CloudTrouble));
+        }
+        if is_quiet && !matches!(self.end, Some(Why::CloudTrouble(_))) {
+            self.note_whole();
+        }
+        if is_quiet && self.mode == Mode::Watch {
+            self.record.begin(&self.desk);
         }
     }
 

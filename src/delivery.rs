@@ -466,7 +466,14 @@ async fn consult(desk: &Arc<Desk>, post: &Post, key: &Key, sighting: &Sighting) 
         Sighting::Whole(whole) => whole.parts.iter().map(|part| part.name.clone()).collect(),
         _ => Vec::new(),
     };
-    desk.shelf.consult(&post.mapping, &post.mapping.shelf_of(&key.path), &names).await
+    let mut remote = desk.shelf.consult(&post.mapping, &post.mapping.shelf_of(&key.path), &names).await?;
+    if let (Remote::Folder(_, namesakes), Some(listed)) = (&mut remote, desk.vouched.get(key)) {
+        for namesake in namesakes {
+            let mut parts = listed.parts().filter(|part| part.source_file_id == namesake.source_file.uuid());
+            namesake.vouched = parts.next().and_then(|part| part.content());
+        }
+    }
+    Ok(remote)
 }
 
 /// One line of the journal for a change of state.

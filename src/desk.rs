@@ -1,6 +1,7 @@
 //! What the flows work at: mappings and doors, laid out once. Holds, and does nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::disk::{Root, Writers};
 use crate::file::{Fingerprint, Key, MappingName};
 use crate::id::{AttemptId, SourceFileId};
 use crate::ledger::Ledger;
+use crate::manifest::{self, Manifest};
 use crate::mapping::{Adopt, Mapping};
 use crate::meter::Meter;
 use crate::pace::Pace;
@@ -54,6 +56,10 @@ pub struct Desk {
     pub uploads: Arc<Semaphore>,
     /// Whether anything is sent at all.
     pub sends: Sends,
+    /// Where the manifest is kept up to date, if anywhere.
+    pub manifest: Option<PathBuf>,
+    /// What the manifest said when the desk was laid, for a ledger that does not know everything yet; else nothing.
+    pub vouched: Manifest,
     /// Cancelled when long reads are no longer worth finishing.
     pub cancel: CancellationToken,
 }
@@ -84,7 +90,10 @@ impl Desk {
             let post = Post { mapping: mapping.clone(), root: Root::new(mapping.root.clone()) };
             (mapping.name.clone(), Arc::new(post))
         });
+        let vouched = vouched(config, &ledger);
         Self {
+            manifest: config.manifest.clone(),
+            vouched,
             posts: posts.collect(),
             shelf: Shelf::new(client.clone(), ledger.clone(), config.patience.clone()),
             board: Board::new(client.clone(), config.patience.poll_first / 2),
@@ -112,6 +121,23 @@ pub enum Sends {
     Everything,
     /// What would be sent is left as it is.
     Nothing,
+}
+
+/// The manifest, where the ledger has not seen some mapping whole yet: it may be one that was lost.
+fn vouched(config: &Config, ledger: &Ledger) -> Manifest {
+    let Some(path) = &config.manifest else { return Manifest::default() };
+    let is_new =
+        |mapping: &Mapping| ledger.meta(&manifest::seen_whole(&mapping.name)).ok().flatten().is_none();
+    if !config.mappings.iter().any(is_new) {
+        return Manifest::default();
+    }
+    match Manifest::read(path) {
+        Ok(manifest) => manifest.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!("{error}; what the cloud holds is recognised without it");
+            Manifest::default()
+        }
+    }
 }
 
 /// Which attempt has taken which remote file: between a listing and the row that remembers it, nobody else may take it.

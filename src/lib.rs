@@ -12,11 +12,11 @@
 //! panel       what a running daemon shows and takes over its socket, and how it is called   [daemon meter verdict file timestamp]
 //! -- flows: carry it
 //! checkup     is all well? configuration, folders, watches, ledger, token; changes nothing   [config ledger disk cloud ambient worker verdict mapping patience file timestamp id]
-//! daemon      the one loop: hints, due bundles, ended steps, reload, stop   [delivery survey desk meter ledger disk signals ambient worker agenda verdict mapping file timestamp]
+//! daemon      the one loop: hints, due bundles, ended steps, reload, stop   [delivery survey desk meter ledger manifest disk signals ambient worker agenda verdict mapping file timestamp id]
 //! delivery    one step of one bundle: look, decide, write down, do, learn, write down   [deed desk assembly shelf ledger disk ambient worker agenda plan bundle container references verdict mapping file timestamp id]
 //! survey      what is there: the scan joined with the ledger; hands out keys   [assembly ledger disk plan bundle references mapping file]
 //! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud ambient worker plan verdict mapping file id]
-//! desk        everything that a step works with   [shelf board pace meter config ledger disk cloud mapping patience file timestamp id]
+//! desk        everything that a step works with   [shelf board pace meter config ledger manifest disk cloud mapping patience file timestamp id]
 //! assembly    which files travel with a model, found out on disk   [disk bundle references file]
 //! shelf       the remote folder of a directory: found or made once, kept   [ledger cloud ambient worker plan verdict mapping patience file timestamp id]
 //! board       a folder's upload tasks: one listing answers all bundles that wait for one   [cloud ambient timestamp id]
@@ -25,6 +25,7 @@
 //! -- doors: touch the world; they do not know each other, and may ask `ambient` for the time
 //! config      what the user wrote, and what it means: checked, complete, immutable   [mapping patience file id]
 //! ledger      SQLite: what was seen, sent, came back, and is open   [verdict mapping file timestamp id]
+//! manifest    the file that names what became of every path, for others to keep: read, compared, replaced as a whole   [file id]
 //! disk        watched files: looks, lists, reads, streams, waits for changes; writes nothing   [verdict mapping file timestamp id]
 //! cloud       the Asset API: a method per route, each tries once; bytes and ids, no paths   [ambient verdict patience file timestamp id]
 //! signals     what the system says to the process: gently, now, reload   []
@@ -61,6 +62,7 @@ pub mod pace;
 pub mod meter;
 pub mod config;
 pub mod ledger;
+pub mod manifest;
 pub mod disk;
 pub mod cloud;
 pub mod signals;

@@ -319,6 +319,7 @@ impl Shelf {
                     false => Claimed::Nobodys,
                 };
                 namesakes.push(Namesake {
+                    vouched: None,
                     source_file: *source_file,
                     name: name.clone(),
                     size: *size,

@@ -135,6 +135,7 @@ fn object(lead: &RelPath, bundle: &Bundle) -> Value {
     let warnings: Vec<String> =
         bundle.warnings.iter().map(|(path, what)| format!("{path}: {}", shown(what))).collect();
     json!({
+        "schema_version": super::render::SCHEMA,
         "file": readable(lead.as_bytes()),
         "needs": paths(&bundle.needs),
         "missing": missing,

@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod init;
 mod logging;
+mod manifest;
 mod manual;
 mod open;
 mod paper;
@@ -18,6 +19,7 @@ mod plan;
 mod progress;
 mod provision;
 mod render;
+mod resolve;
 mod run;
 mod sessions;
 mod status;
@@ -93,6 +95,10 @@ enum Command {
     Reload(steer::Reload),
     /// List files with their source file ids and assets
     Files(files::Arguments),
+    /// Print what became of every path as one file, fit to be kept beside code
+    Manifest(manifest::Arguments),
+    /// Print the id of an asset that a path became, for build scripts
+    Resolve(resolve::Arguments),
     /// Show which files a model needs, and which of them are missing
     Deps(deps::Arguments),
     /// Check everything that could stop the job, and say what to do about it
@@ -146,6 +152,8 @@ fn dispatch(line: Line, paper: &Paper) -> Result<Exit, Failure> {
         Command::Resume(arguments) => steer::resume(&global, &arguments, paper),
         Command::Reload(arguments) => steer::reload(&global, &arguments, paper),
         Command::Files(arguments) => files::run(&global, &arguments, paper),
+        Command::Manifest(arguments) => manifest::run(&global, &arguments, paper),
+        Command::Resolve(arguments) => resolve::run(&global, &arguments, paper),
         Command::Deps(arguments) => deps::run(&global, &arguments, paper),
         Command::Check(arguments) => check::run(&global, &arguments, paper),
         Command::Init(arguments) => init::run(&global, &arguments, paper),

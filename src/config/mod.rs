@@ -45,6 +45,8 @@ pub struct Config {
     pub rate: Option<u64>,
     /// Where the log goes.
     pub log: Log,
+    /// Where the manifest is kept up to date, if anywhere: absolute, outside every root.
+    pub manifest: Option<PathBuf>,
     /// The mappings, in the order of the file; at least one.
     pub mappings: Vec<Mapping>,
 }
@@ -168,6 +170,9 @@ fn read<'a>(text: &'a str, above: Above<'a>, findings: &mut Findings<'_>) -> Opt
     let auth = auth::read(&top, environment, findings);
     let (patience, rate) = server::read_limits(&top, findings);
     let log = server::read_log(&top, environment, findings);
+    let table = top.table("manifest", "manifest", findings);
+    table.refuse_unknown(findings);
+    let manifest = table.get("path", findings).and_then(|given| value::path(&given, environment, findings));
     let mappings = mappings::read(&top, environment, findings);
     if findings.count() > 0 {
         return None;
@@ -180,6 +185,7 @@ fn read<'a>(text: &'a str, above: Above<'a>, findings: &mut Findings<'_>) -> Opt
         patience,
         rate,
         log,
+        manifest,
         mappings,
     })
 }

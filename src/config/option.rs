@@ -3,7 +3,7 @@
 //! Pure tables. What a value means is not known here.
 
 /// Every table with its options, the order being that of the documentation. The top has the empty name.
-pub(super) const ALL: [(&str, &[&str]); 8] = [
+pub(super) const ALL: [(&str, &[&str]); 9] = [
     ("", &["state_dir"]),
     ("server", &["url", "upload_field", "console", "ca_file", "proxy"]),
     (
@@ -42,6 +42,7 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
         ],
     ),
     ("log", &["format", "file", "max_size", "keep"]),
+    ("manifest", &["path"]),
     (
         "defaults",
         &[
@@ -95,9 +96,8 @@ pub(super) const ALL: [(&str, &[&str]); 8] = [
 const LISTS: [&str; 5] = ["command", "endpoint", "include", "exclude", "formats"];
 
 /// Options of the documentation that this version does not honour yet, by table.
-const LATER: [(&str, &str, &str); 8] = [
+const LATER: [(&str, &str, &str); 7] = [
     ("", "control_group", "remove it: only the user that runs versync may steer it"),
-    ("", "manifest", "remove the table"),
     ("limits", "timetable", "remove it, and set `rate` for all day"),
     ("mapping", "part_names", "remove it"),
     ("mapping", "search", "remove it"),

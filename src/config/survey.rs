@@ -221,6 +221,7 @@ fn refuse_inside(config: &Config, roots: &[Root], findings: &mut Findings<'_>) {
     let named = [
         ("the state directory", "state_dir", Some(&config.state_dir)),
         ("the log", "log.file", config.log.file.as_ref()),
+        ("the manifest", "manifest.path", config.manifest.as_ref()),
         ("the configuration", "", config.source.as_ref()),
         ("the file of certificates", "server.ca_file", config.server.ca_file.as_ref()),
         ("the program that prints tokens", "auth.command", program.as_ref()),

@@ -46,6 +46,9 @@ impl Daemon {
         }
         self.may_clear(&ended);
         self.chronicle.step(&ended, now);
+        if ended.was != ended.is {
+            self.record.touch();
+        }
         match &told {
             Verdict::Failed(failure) => self.failed(&key, failure.clone()),
             Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_) => {

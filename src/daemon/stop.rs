@@ -47,6 +47,7 @@ impl Daemon {
         }
         self.steps.abort_all();
         while self.steps.join_next().await.is_some() {}
+        self.record.close(&self.desk).await;
         self.pass_away(&why).await;
         Ending { why, mappings: self.troubles }
     }

@@ -207,7 +207,13 @@ fn weigh(
                 Action::Verify(Claim { folder: *folder, version, parts, proof })
             };
             let lead_is_there = !candidates.is_empty() && candidates.iter().all(|them| !them.is_empty());
+            // What the manifest says of an id is believed where the bytes here and the listing there agree with it.
+            let vouched = vouched(namesakes, &whole.parts, &candidates);
             match policy.adopt {
+                Adopt::Verify if lead_is_there && vouched.iter().all(|them| !them.is_empty()) => {
+                    let parts = whole.parts.iter().cloned().zip(vouched).collect();
+                    Action::Verify(Claim { folder: *folder, version, parts, proof: Proof::NameAndSize })
+                }
                 Adopt::Verify if lead_is_there => claim(Proof::Download),
                 Adopt::Trust if lead_is_there => claim(Proof::NameAndSize),
                 Adopt::Verify | Adopt::Trust | Adopt::Never => Action::Upload(Intent {
@@ -284,6 +290,22 @@ fn adoptable(
         Adopt::Verify | Adopt::Trust if is_first => parts.iter().enumerate().map(candidates).collect(),
         Adopt::Verify | Adopt::Trust | Adopt::Never => Vec::new(),
     }
+}
+
+/// Of each part's candidates those that the manifest knows with the very bytes that lie here.
+fn vouched(
+    namesakes: &[Namesake],
+    parts: &[Part],
+    candidates: &[Vec<SourceFileId>],
+) -> Vec<Vec<SourceFileId>> {
+    let knows = |part: &Part, id: SourceFileId| {
+        let hash = Some(part.content.hash);
+        namesakes.iter().any(|it| it.source_file == id && it.name == part.name && it.vouched == hash)
+    };
+    let of_part = |(part, ids): (&Part, &Vec<SourceFileId>)| {
+        ids.iter().copied().filter(|id| knows(part, *id)).collect()
+    };
+    parts.iter().zip(candidates).map(of_part).collect()
 }
 
 fn interrupted() -> Doubt {

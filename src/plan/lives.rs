@@ -162,6 +162,7 @@ impl World {
         let shown = self.cloud.files.iter().filter(|file| file.visible_at <= self.now);
         shown
             .map(|file| Namesake {
+                vouched: None,
                 source_file: file.id,
                 name: part(0).name,
                 size: 10,

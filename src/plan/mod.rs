@@ -22,7 +22,7 @@ pub use rearm::{REARMED, rearm};
 pub use returning::Restoration;
 
 use crate::file::entry::{Aside, Conversion, Doubt, RemotePart};
-use crate::file::{Intent, Part, PartName, Version};
+use crate::file::{ContentHash, Intent, Part, PartName, Version};
 use crate::id::{AttemptId, FolderId, SourceFileId, UploadTaskId};
 use crate::timestamp::Timestamp;
 use crate::verdict::Failure;
@@ -98,6 +98,8 @@ pub struct Namesake {
     pub size: u64,
     /// Whose it is, as far as the ledger knows.
     pub claim: Claimed,
+    /// The bytes that the manifest says it holds, if it tells of this bundle.
+    pub vouched: Option<ContentHash>,
 }
 
 /// Whose a remote file is, as far as we know.

@@ -30,7 +30,7 @@ type Room = (&'static str, Floor, &'static [&'static str]);
 const MAP: &[Room] = &[
     ("cli", Face, &[
         "panel", "checkup", "daemon", "delivery", "survey", "deed", "desk", "assembly", "bundle", "references", "shelf", "board", "pace", "meter", "config", "ledger",
-        "disk", "cloud", "signals", "emulator", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "patience", "file",
+        "manifest", "disk", "cloud", "signals", "emulator", "ambient", "worker", "agenda", "plan", "verdict", "mapping", "patience", "file",
         "timestamp", "id",
     ]),
     ("panel", Face, &["daemon", "meter", "verdict", "file", "timestamp"]),
@@ -38,8 +38,8 @@ const MAP: &[Room] = &[
         "config", "ledger", "disk", "cloud", "ambient", "worker", "verdict", "mapping", "patience", "file", "timestamp", "id",
     ]),
     ("daemon", Flows, &[
-        "delivery", "survey", "desk", "meter", "ledger", "disk", "signals", "ambient", "worker", "agenda", "verdict", "mapping", "file",
-        "timestamp",
+        "delivery", "survey", "desk", "meter", "ledger", "manifest", "disk", "signals", "ambient", "worker", "agenda", "verdict", "mapping", "file",
+        "timestamp", "id",
     ]),
     ("delivery", Flows, &[
         "deed", "desk", "assembly", "shelf", "ledger", "disk", "ambient", "worker", "agenda", "plan", "bundle", "container",
@@ -48,7 +48,7 @@ const MAP: &[Room] = &[
     ("survey", Flows, &["assembly", "ledger", "disk", "plan", "bundle", "references", "mapping", "file"]),
     ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "file", "id"]),
     ("desk", Flows, &[
-        "shelf", "board", "pace", "meter", "config", "ledger", "disk", "cloud", "mapping", "patience", "file", "timestamp", "id",
+        "shelf", "board", "pace", "meter", "config", "ledger", "manifest", "disk", "cloud", "mapping", "patience", "file", "timestamp", "id",
     ]),
     ("assembly", Flows, &["disk", "bundle", "references", "file"]),
     ("shelf", Flows, &[
@@ -59,6 +59,7 @@ const MAP: &[Room] = &[
     ("meter", Flows, &[]),
     ("config", Doors, &["mapping", "patience", "file", "id"]),
     ("ledger", Doors, &["verdict", "mapping", "file", "timestamp", "id"]),
+    ("manifest", Doors, &["file", "id"]),
     ("disk", Doors, &["verdict", "mapping", "file", "timestamp", "id"]),
     ("cloud", Doors, &["ambient", "verdict", "patience", "file", "timestamp", "id"]),
     ("signals", Doors, &[]),

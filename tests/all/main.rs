@@ -26,6 +26,7 @@ mod watching; // events that are lost, late, limited or not to be had
 mod second_machine; // what is already there is found again, not sent again
 mod verify; // here and there compared, and what is there taken note of
 mod knobs; // whichever way an unknown of the cloud turns out
+mod manifest; // what became of every path, as a file for others
 mod moves; // what is renamed or moved keeps its ids, and nothing is sent
 mod policies; // what is taken away from the cloud, and what never is
 mod bundles; // a model arrives with its textures, and is refreshed with them

@@ -29,7 +29,7 @@ fn every_kind_of_fault_is_named_with_its_cure() {
         (mapping("symlinks = \"follow\""), "only \"skip\" is", ""),
         (mapping("keep_versions = 3000"), "`3000` is out of range", "from 0 to 1000"),
         (top("control_group = \"studio\""), "`control_group` is not in this version yet", "remove it"),
-        (top("[manifest]\npath = \"/m\""), "`manifest` is not in this version yet", "remove the table"),
+        (top("[manifest]\npth = \"/m\""), "unknown option `manifest.pth`", "did you mean `path`?"),
         (top("[limits]\ntimetable = []"), "`limits.timetable` is not in this version yet", ""),
         // Kinds and ranges.
         (mapping("settle = 5"), "a duration is wanted, this is a number", "a number with a unit"),
