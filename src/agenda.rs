@@ -3,9 +3,12 @@
 //! A bundle is on the agenda from the moment somebody notes it until its step ends with [`Verdict::Done`]. At most one step
 //! of a bundle is out at a time; whatever is noted meanwhile brings it back afterwards. This is the one layer that retries.
 
+mod budget;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use self::budget::{Budget, Retry};
 use crate::file::{Key, MappingName};
 use crate::timestamp::Tick;
 use crate::verdict::{Blame, Verdict};
@@ -20,11 +23,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The pause after this many failures in a row: doubled each time, then a share of it between a half and all, by `dice` in 0..=1.
+    /// The pause after this many failures in a row. Its bound doubles each time; `dice` in 0..=1 picks a pause below the bound, so that
+    /// those who failed together do not come back together. Half the first pause is kept always, or an unlucky cast is a hot loop.
     #[must_use]
     pub fn pause(&self, failures: u32, dice: f64) -> Duration {
         let doubled = self.first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)));
-        doubled.min(self.max).mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0)
+        let (least, most) = ((self.first / 2).min(self.max), doubled.min(self.max));
+        least + most.saturating_sub(least).mul_f64(dice.clamp(0.0, 1.0))
     }
 }
 
@@ -77,6 +82,7 @@ pub struct Agenda {
     due: BTreeSet<(Tick, Key)>,
     out: usize,
     backoff: Backoff,
+    budget: Budget,
     everybody: Hold,
     mappings: HashMap<MappingName, Hold>,
 }
@@ -119,6 +125,7 @@ impl Agenda {
             due: BTreeSet::new(),
             out: 0,
             backoff,
+            budget: Budget::full(),
             everybody: Hold::default(),
             mappings: HashMap::new(),
         }
@@ -185,6 +192,17 @@ impl Agenda {
         let backoff = self.backoff;
         let mapping = self.mappings.entry(key.mapping.clone()).or_default();
         let failures = self.slots.get(key).map_or(0, |slot| slot.failures);
+        let retry = match (verdict, reach) {
+            (Verdict::Failed(_), Reach::Cloud) => self.budget.spend(),
+            (Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_), Reach::Cloud) => {
+                self.budget.earn();
+                Retry::Soon
+            }
+            (
+                Verdict::Failed(_) | Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_),
+                Reach::Local,
+            ) => Retry::Soon,
+        };
         let again = match verdict {
             Verdict::Failed(failure) => {
                 let asked = failure.retry_after.unwrap_or_default();
@@ -203,7 +221,12 @@ impl Agenda {
                         self.everybody.failed(&backoff, now, asked, dice)
                     }
                 };
-                Some(pause.max(asked))
+                // First tries of others may go on; this one has had its share of the retries.
+                let late = match retry {
+                    Retry::Soon => Duration::ZERO,
+                    Retry::Late => backoff.max,
+                };
+                Some(pause.max(asked).max(late))
             }
             Verdict::LookAgain(after) => {
                 mapping.came_back(reach);

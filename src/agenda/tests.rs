@@ -127,15 +127,18 @@ fn a_mapping_that_is_held_does_not_keep_the_loop_asleep_for_the_others() {
 }
 
 #[test]
-fn the_wish_of_the_server_is_a_lower_bound() {
+fn h10_the_wish_of_the_server_is_a_lower_bound_for_everybody() {
     let mut agenda = agenda();
     agenda.note(key("a"), Voucher::Scanned, at(0), Duration::ZERO);
     agenda.take_due(at(0), 9);
+    agenda.note(key("b"), Voucher::Scanned, at(0), Duration::ZERO);
     let wish = Failure { retry_after: Some(Duration::from_secs(30)), ..Failure::new(Blame::Cloud, "busy") };
     agenda.close(&key("a"), &Verdict::Failed(wish), Reach::Cloud, at(0), 0.0);
     assert_eq!(agenda.next_due(), Some(at(30)));
+    assert!(agenda.take_due(at(29), 9).is_empty());
     agenda.release();
-    assert!(agenda.take_due(at(1), 9).is_empty(), "its own slot waits on; a new note would bring it up");
+    let released = agenda.take_due(at(1), 9);
+    assert_eq!(keys(&released), [key("b")], "a's own slot waits on; a new note would bring it up");
 }
 
 #[test]
@@ -244,4 +247,75 @@ fn a_bundle_that_is_hurried_is_due_at_once_and_says_when_it_is_looked_at() {
     agenda.hurry(&key("a"), at(0));
     assert_eq!(agenda.take_due(at(0), 9).len(), 1);
     assert_eq!(agenda.when(&key("b")), None);
+}
+
+#[test]
+fn pauses_are_spread_over_all_that_is_below_their_bound_and_are_never_none() {
+    let backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(60) };
+    for (failures, most) in [(1, 1), (2, 2), (5, 16), (7, 60), (u32::MAX, 60)] {
+        assert_eq!(backoff.pause(failures, 0.0), Duration::from_millis(500));
+        assert_eq!(backoff.pause(failures, 1.0), Duration::from_secs(most));
+    }
+}
+
+/// A thousand files, twelve at once, and a cloud that answers nobody for ten minutes.
+#[test]
+fn h9_h10_an_outage_of_ten_minutes_costs_few_tries_and_all_arrive_after_it() {
+    for dice in [0.0, 0.1, 0.5, 1.0] {
+        let mut agenda =
+            Agenda::new(Backoff { first: Duration::from_secs(1), max: Duration::from_secs(300) });
+        for n in 0..1_000 {
+            agenda.note(key(&n.to_string()), Voucher::Scanned, at(0), Duration::ZERO);
+        }
+        let (mut now, mut tries, mut cast) = (at(0), 0, dice);
+        while now < at(600) {
+            for errand in agenda.take_due(now, 12) {
+                tries += 1;
+                // A spread of casts around the first one, the same in every run.
+                cast = (cast + 0.618_f64).fract();
+                agenda.close(&errand.key, &failed(Blame::Cloud), Reach::Cloud, now, cast);
+            }
+            now = now.max(agenda.next_due().unwrap());
+        }
+        assert!((15..=40).contains(&tries), "{tries} tries");
+        let late = now.since(at(600));
+        assert!(late <= Duration::from_secs(300), "somebody tries within the longest pause");
+        while let Some(due) = agenda.next_due() {
+            now = now.max(due);
+            for errand in agenda.take_due(now, 12) {
+                agenda.close(&errand.key, &Verdict::Done, Reach::Cloud, now, 0.5);
+            }
+        }
+        assert!(agenda.is_empty());
+    }
+}
+
+/// Every second answer is a failure, so a success ends every pause at once.
+#[test]
+fn h9_a_cloud_that_fails_now_and_then_is_not_asked_again_and_again_between_its_successes() {
+    let mut agenda = agenda();
+    let mut now = at(0);
+    for n in 0..10 {
+        agenda.note(key(&n.to_string()), Voucher::Scanned, now, Duration::ZERO);
+    }
+    let mut early = 0;
+    let mut failures: HashMap<Key, Tick> = HashMap::new();
+    for turn in 0..1_500 {
+        now = now.max(agenda.next_due().unwrap());
+        let errand = agenda.take_due(now, 1).remove(0);
+        let failed_at = failures.remove(&errand.key);
+        if failed_at.is_some_and(|then| now.since(then) < Duration::from_secs(60)) {
+            early += 1;
+        }
+        if turn % 2 == 0 {
+            failures.insert(errand.key.clone(), now);
+            agenda.close(&errand.key, &failed(Blame::Cloud), Reach::Cloud, now, 0.0);
+        } else {
+            agenda.close(&errand.key, &Verdict::Done, Reach::Cloud, now, 0.0);
+            agenda.note(errand.key, Voucher::Scanned, now, Duration::ZERO);
+        }
+    }
+    // A hundred from the full bucket, and one for five successes.
+    assert!(early <= 100 + 750 / 5, "{early} retries came early");
+    assert!(early >= 100, "the full bucket was spent: {early}");
 }

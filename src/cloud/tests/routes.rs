@@ -38,15 +38,43 @@ async fn a_listing_advances_by_what_it_received() {
     let (server, asked) = folder_of(45, 20, |_| 45).await;
     let listing = server.client().source_files(folder()).await.unwrap();
     assert_eq!((listing.items.len(), listing.complete), (45, Complete::Yes));
-    assert_eq!(asked.take(), [0, 20, 40]);
+    assert_eq!(asked.take(), [0, 20, 40, 0, 20, 40], "what takes several pages is read twice");
 }
 
 #[tokio::test]
-async fn a_listing_whose_count_moves_is_not_complete() {
+async fn a6_a_listing_whose_count_moves_is_not_complete() {
     let (server, _) = folder_of(45, 20, |offset| if offset < 20 { 44 } else { 45 }).await;
     let listing = server.client().source_files(folder()).await.unwrap();
     assert_eq!(listing.items.len(), 45);
     assert!(matches!(listing.complete, Complete::No(why) if why.contains("44")));
+}
+
+/// Between the first and the second page one file goes and another comes: the count stands still, and one file is on neither page.
+#[tokio::test]
+async fn a6_a_listing_from_which_a_file_slipped_between_two_pages_is_not_complete_and_a_second_reading_finds_it()
+ {
+    let seen = Seen::new();
+    let asked = seen.clone();
+    let list = move |Query(query): Query<HashMap<String, usize>>| async move {
+        let nth = asked.note(());
+        let (offset, limit) = (query["offset"], query["limit"].min(20));
+        let files: Vec<usize> = if nth == 0 { (0..40).collect() } else { (1..41).collect() };
+        let page: Vec<_> = files.into_iter().skip(offset).take(limit)
+            .map(|n| json!({ "source_file_id": id(n), "name": "x.fbx", "source_file_original_name": "x.fbx", "size": n }))
+            .collect();
+        ([("x-source-files-count", "40")], Json(page))
+    };
+    let server = Server::new(Router::new().route("/app/v1/folders/{id}/source-files", get(list))).await;
+    let listing = server.client().source_files(folder()).await.unwrap();
+    assert!(
+        matches!(&listing.complete, Complete::No(why) if why.contains("two readings")),
+        "{:?}",
+        listing.complete
+    );
+    assert!(listing.items.iter().any(|file| file.size == 20), "the one that slipped");
+    assert_eq!(listing.items.len(), 41, "what either reading saw");
+    let again = server.client().source_files(folder()).await.unwrap();
+    assert_eq!((again.items.len(), again.complete), (40, Complete::Yes), "it stands still now");
 }
 
 #[tokio::test]
