@@ -61,7 +61,7 @@ fn a_scan_does_not_put_off_what_an_event_brought_up() {
 }
 
 #[test]
-fn trouble_with_the_cloud_holds_everybody_and_lets_one_try() {
+fn h1_h2_trouble_with_the_cloud_holds_everybody_and_lets_one_try() {
     let mut agenda = agenda();
     for name in ["a", "b", "c"] {
         agenda.note(key(name), Voucher::Scanned, at(0), Duration::ZERO);

@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_may_ask_for_an_hour_at_most_and_is_understood_or_given_a_minute() {
+    fn h10_a_server_may_ask_for_an_hour_at_most_and_is_understood_or_given_a_minute() {
         let now = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         for (value, seconds) in [
             ("0", 0),

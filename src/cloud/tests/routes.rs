@@ -225,7 +225,7 @@ async fn nothing_but_a_download_follows_a_redirect_and_the_host_is_named() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_no_answer_is_the_clouds_fault() {
+async fn h17_a_page_that_is_no_answer_is_the_clouds_fault() {
     for body in
         ["<html>welcome to the hotel</html>", "", "[]", "{}", "null", r#"{"folder_id":"x","name":"y"}"#]
     {
@@ -236,7 +236,7 @@ async fn a_page_that_is_no_answer_is_the_clouds_fault() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut_off() {
+async fn h19_an_answer_without_end_is_cut_off() {
     let server = Server::new(Router::new().fallback(async || "x".repeat(2 << 20))).await;
     let error = server.client().folder(folder()).await.unwrap_err();
     assert!(error.to_string().contains("longer than"), "{error}");
