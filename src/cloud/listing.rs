@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_is_complete_only_if_the_count_stood_still_and_was_met() {
+    fn a6_a_listing_is_complete_only_if_the_count_stood_still_and_was_met() {
         let complete = |pages: &[_]| read(pages).0.complete == Complete::Yes;
         assert!(complete(&[(0..0, Some(0))]));
         assert!(complete(&[(0..3, Some(3))]));

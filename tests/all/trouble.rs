@@ -73,7 +73,7 @@ async fn h3_h9_h10_h17_a_request_that_broke_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_torn_copy_that_the_server_kept_is_never_adopted() {
+async fn h3_a_torn_copy_that_the_server_kept_is_never_adopted() {
     let kind = FaultKind::ResetAfterBytes { bytes: 100_000, kept: Kept::Partial };
     let world = arrives_once_despite(kind).await;
     let torn = world.remote().into_iter().filter(|(_, stored)| stored.size < 200_000).count();

@@ -208,7 +208,7 @@ async fn a_download_does_not_follow_to_plain_http_in_circles_or_to_a_login_page(
 }
 
 #[tokio::test]
-async fn nothing_but_a_download_follows_a_redirect_and_the_host_is_named() {
+async fn h21_nothing_but_a_download_follows_a_redirect_and_the_host_is_named() {
     let seen = Seen::new();
     let noted = seen.clone();
     let other = Server::new(Router::new().fallback(async move || noted.note(()).to_string())).await;
@@ -246,7 +246,7 @@ async fn h19_an_answer_without_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_a_pause_is_heard() {
+async fn h10_a12_a_server_that_asks_for_a_pause_is_heard() {
     let server = Server::new(Router::new().fallback(async || {
         let headers =
             [("retry-after", "Sun, 06 Nov 1994 08:49:57 GMT"), ("date", "Sun, 06 Nov 1994 08:49:37 GMT")];

@@ -146,7 +146,7 @@ async fn read_whole(socket: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn an_answer_lost_after_the_whole_body_leaves_a_question() {
+async fn h4_h5_an_answer_lost_after_the_whole_body_leaves_a_question() {
     for half_an_answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 66\r\n\r\n{\"upload"] {
         let server = Server::with(async move |listener| {
             let (mut socket, _) = listener.accept().await.unwrap();
@@ -160,7 +160,7 @@ async fn an_answer_lost_after_the_whole_body_leaves_a_question() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_ends_the_wait_and_leaves_a_question() {
+async fn h6_an_answer_that_never_comes_ends_the_wait_and_leaves_a_question() {
     let server = Server::with(async move |listener| {
         let (mut socket, _) = listener.accept().await.unwrap();
         read_whole(&mut socket).await;
