@@ -310,9 +310,10 @@ async fn h25_after_a_goaway_the_next_request_takes_a_new_connection() {
 async fn h27_a_connection_of_http_2_that_fell_silent_is_replaced() {
     let ours = Authority::new();
     let (_server, address, seen) = speaking_h2(&ours, First::AnsweredAndMute).await;
-    let short = Duration::from_millis(400);
-    let client =
-        client(address, Some(&ours), Patience { stall_timeout: short, request_timeout: short, ..patience() });
+    let short = Duration::from_millis(250);
+    let waits =
+        Patience { stall_timeout: short, answer_timeout: short, request_timeout: short, ..patience() };
+    let client = client(address, Some(&ours), waits);
     client.folder(folder()).await.unwrap();
     let mut failures = 0;
     while let Err(error) = client.folder(folder()).await {
