@@ -83,6 +83,8 @@ pub struct Agenda {
     out: usize,
     backoff: Backoff,
     budget: Budget,
+    /// How often the cloud has done what it was asked.
+    successes: u64,
     everybody: Hold,
     mappings: HashMap<MappingName, Hold>,
 }
@@ -94,6 +96,8 @@ struct Slot {
     heard: Tick,
     noted: Tick,
     failures: u32,
+    /// How many successes there had been when it last failed with the cloud to blame.
+    failed_at: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +130,7 @@ impl Agenda {
             out: 0,
             backoff,
             budget: Budget::full(),
+            successes: 0,
             everybody: Hold::default(),
             mappings: HashMap::new(),
         }
@@ -137,7 +142,14 @@ impl Agenda {
         match self.slots.get_mut(&key) {
             None => {
                 self.due.insert((due, key.clone()));
-                let slot = Slot { place: Place::Waiting(due), voucher, heard: now, noted: now, failures: 0 };
+                let slot = Slot {
+                    place: Place::Waiting(due),
+                    voucher,
+                    heard: now,
+                    noted: now,
+                    failures: 0,
+                    failed_at: None,
+                };
                 self.slots.insert(key, slot);
             }
             // What a scan says of a file that already waits is no news.
@@ -192,10 +204,15 @@ impl Agenda {
         let backoff = self.backoff;
         let mapping = self.mappings.entry(key.mapping.clone()).or_default();
         let failures = self.slots.get(key).map_or(0, |slot| slot.failures);
+        let failed_at = self.slots.get(key).and_then(|slot| slot.failed_at);
+        // The cloud is blamed for it again, and did for others meanwhile what they asked: most likely it does not take this one and
+        // breaks off before it says so (a proxy with a limit does). Nobody else waits for that.
+        let is_alone = failed_at.is_some_and(|then| then < self.successes);
         let retry = match (verdict, reach) {
             (Verdict::Failed(_), Reach::Cloud) => self.budget.spend(),
             (Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_), Reach::Cloud) => {
                 self.budget.earn();
+                self.successes = self.successes.saturating_add(1);
                 Retry::Soon
             }
             (
@@ -215,6 +232,11 @@ impl Agenda {
                     Blame::Mapping => {
                         self.everybody.came_back(reach);
                         mapping.failed(&backoff, now, asked, dice)
+                    }
+                    Blame::Cloud if is_alone && failure.retry_after.is_none() => {
+                        mapping.probing = None;
+                        self.everybody.probing = None;
+                        backoff.pause(failures + 1, dice)
                     }
                     Blame::Cloud | Blame::User | Blame::Us => {
                         mapping.probing = None;
@@ -241,6 +263,10 @@ impl Agenda {
         };
         let Some(slot) = self.slots.get_mut(key) else { return };
         slot.failures = if matches!(verdict, Verdict::Failed(_)) { failures + 1 } else { 0 };
+        slot.failed_at = match verdict {
+            Verdict::Failed(failure) if failure.blame == Blame::Cloud => Some(self.successes),
+            Verdict::Failed(_) | Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_) => None,
+        };
         let due = match (slot.place, again) {
             (Place::OutAndNoted(noted), Some(again)) => Some(noted.max(now.plus(again))),
             (Place::OutAndNoted(noted), None) => Some(noted),

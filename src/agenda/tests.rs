@@ -319,3 +319,43 @@ fn h9_a_cloud_that_fails_now_and_then_is_not_asked_again_and_again_between_its_s
     assert!(early <= 100 + 750 / 5, "{early} retries came early");
     assert!(early >= 100, "the full bucket was spent: {early}");
 }
+
+/// A proxy that resets what is too large for it, without a word.
+#[test]
+fn h16_what_breaks_again_while_others_get_through_waits_alone_and_ever_longer() {
+    let mut agenda = agenda();
+    for name in ["huge", "a", "b"] {
+        agenda.note(key(name), Voucher::Scanned, at(0), Duration::ZERO);
+    }
+    assert_eq!(agenda.take_due(at(0), 9).len(), 3);
+    agenda.close(&key("huge"), &failed(Blame::Cloud), Reach::Cloud, at(0), 1.0);
+    assert_eq!(agenda.failures(), 1, "once, it may be the cloud");
+    for name in ["a", "b"] {
+        agenda.close(&key(name), &Verdict::Done, Reach::Cloud, at(0), 1.0);
+    }
+    let (mut now, mut pauses) = (at(1), Vec::new());
+    for round in 0..8 {
+        assert_eq!(keys(&agenda.take_due(now, 9)), [key("huge")], "{round}");
+        agenda.close(&key("huge"), &failed(Blame::Cloud), Reach::Cloud, now, 1.0);
+        assert_eq!(agenda.failures(), 0, "nobody waits for it");
+        agenda.note(key("c"), Voucher::Scanned, now, Duration::ZERO);
+        assert_eq!(keys(&agenda.take_due(now, 9)), [key("c")]);
+        agenda.close(&key("c"), &Verdict::Done, Reach::Cloud, now, 1.0);
+        let due = agenda.next_due().unwrap();
+        pauses.push(due.since(now).as_secs());
+        now = due;
+    }
+    assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
+}
+
+#[test]
+fn what_breaks_again_and_nobody_gets_through_is_the_clouds_trouble() {
+    let mut agenda = agenda();
+    agenda.note(key("a"), Voucher::Scanned, at(0), Duration::ZERO);
+    for failures in 1..4 {
+        let now = agenda.next_due().unwrap();
+        agenda.take_due(now, 9);
+        agenda.close(&key("a"), &failed(Blame::Cloud), Reach::Cloud, now, 1.0);
+        assert_eq!(agenda.failures(), failures);
+    }
+}
