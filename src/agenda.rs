@@ -3,9 +3,12 @@
 //! A bundle is on the agenda from the moment somebody notes it until its step ends with [`Verdict::Done`]. At most one step
 //! of a bundle is out at a time; whatever is noted meanwhile brings it back afterwards. This is the one layer that retries.
 
+mod budget;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use self::budget::{Budget, Retry};
 use crate::file::{Key, MappingName};
 use crate::timestamp::Tick;
 use crate::verdict::{Blame, Verdict};
@@ -20,11 +23,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The pause after this many failures in a row: doubled each time, then a share of it between a half and all, by `dice` in 0..=1.
+    /// The pause after this many failures in a row. Its bound doubles each time; `dice` in 0..=1 picks a pause below the bound, so that
+    /// those who failed together do not come back together. Half the first pause is kept always, or an unlucky cast is a hot loop.
     #[must_use]
     pub fn pause(&self, failures: u32, dice: f64) -> Duration {
         let doubled = self.first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)));
-        doubled.min(self.max).mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0)
+        let (least, most) = ((self.first / 2).min(self.max), doubled.min(self.max));
+        least + most.saturating_sub(least).mul_f64(dice.clamp(0.0, 1.0))
     }
 }
 
@@ -77,6 +82,9 @@ pub struct Agenda {
     due: BTreeSet<(Tick, Key)>,
     out: usize,
     backoff: Backoff,
+    budget: Budget,
+    /// How often the cloud has done what it was asked.
+    successes: u64,
     everybody: Hold,
     mappings: HashMap<MappingName, Hold>,
 }
@@ -88,6 +96,8 @@ struct Slot {
     heard: Tick,
     noted: Tick,
     failures: u32,
+    /// How many successes there had been when it last failed with the cloud to blame.
+    failed_at: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +129,8 @@ impl Agenda {
             due: BTreeSet::new(),
             out: 0,
             backoff,
+            budget: Budget::full(),
+            successes: 0,
             everybody: Hold::default(),
             mappings: HashMap::new(),
         }
@@ -130,7 +142,14 @@ impl Agenda {
         match self.slots.get_mut(&key) {
             None => {
                 self.due.insert((due, key.clone()));
-                let slot = Slot { place: Place::Waiting(due), voucher, heard: now, noted: now, failures: 0 };
+                let slot = Slot {
+                    place: Place::Waiting(due),
+                    voucher,
+                    heard: now,
+                    noted: now,
+                    failures: 0,
+                    failed_at: None,
+                };
                 self.slots.insert(key, slot);
             }
             // What a scan says of a file that already waits is no news.
@@ -185,6 +204,22 @@ impl Agenda {
         let backoff = self.backoff;
         let mapping = self.mappings.entry(key.mapping.clone()).or_default();
         let failures = self.slots.get(key).map_or(0, |slot| slot.failures);
+        let failed_at = self.slots.get(key).and_then(|slot| slot.failed_at);
+        // The cloud is blamed for it again, and did for others meanwhile what they asked: most likely it does not take this one and
+        // breaks off before it says so (a proxy with a limit does). Nobody else waits for that.
+        let is_alone = failed_at.is_some_and(|then| then < self.successes);
+        let retry = match (verdict, reach) {
+            (Verdict::Failed(_), Reach::Cloud) => self.budget.spend(),
+            (Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_), Reach::Cloud) => {
+                self.budget.earn();
+                self.successes = self.successes.saturating_add(1);
+                Retry::Soon
+            }
+            (
+                Verdict::Failed(_) | Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_),
+                Reach::Local,
+            ) => Retry::Soon,
+        };
         let again = match verdict {
             Verdict::Failed(failure) => {
                 let asked = failure.retry_after.unwrap_or_default();
@@ -198,12 +233,22 @@ impl Agenda {
                         self.everybody.came_back(reach);
                         mapping.failed(&backoff, now, asked, dice)
                     }
+                    Blame::Cloud if is_alone && failure.retry_after.is_none() => {
+                        mapping.probing = None;
+                        self.everybody.probing = None;
+                        backoff.pause(failures + 1, dice)
+                    }
                     Blame::Cloud | Blame::User | Blame::Us => {
                         mapping.probing = None;
                         self.everybody.failed(&backoff, now, asked, dice)
                     }
                 };
-                Some(pause.max(asked))
+                // First tries of others may go on; this one has had its share of the retries.
+                let late = match retry {
+                    Retry::Soon => Duration::ZERO,
+                    Retry::Late => backoff.max,
+                };
+                Some(pause.max(asked).max(late))
             }
             Verdict::LookAgain(after) => {
                 mapping.came_back(reach);
@@ -218,6 +263,10 @@ impl Agenda {
         };
         let Some(slot) = self.slots.get_mut(key) else { return };
         slot.failures = if matches!(verdict, Verdict::Failed(_)) { failures + 1 } else { 0 };
+        slot.failed_at = match verdict {
+            Verdict::Failed(failure) if failure.blame == Blame::Cloud => Some(self.successes),
+            Verdict::Failed(_) | Verdict::Done | Verdict::LookAgain(_) | Verdict::Instead(_) => None,
+        };
         let due = match (slot.place, again) {
             (Place::OutAndNoted(noted), Some(again)) => Some(noted.max(now.plus(again))),
             (Place::OutAndNoted(noted), None) => Some(noted),

@@ -61,7 +61,7 @@ fn a_scan_does_not_put_off_what_an_event_brought_up() {
 }
 
 #[test]
-fn trouble_with_the_cloud_holds_everybody_and_lets_one_try() {
+fn h1_h2_trouble_with_the_cloud_holds_everybody_and_lets_one_try() {
     let mut agenda = agenda();
     for name in ["a", "b", "c"] {
         agenda.note(key(name), Voucher::Scanned, at(0), Duration::ZERO);
@@ -127,15 +127,18 @@ fn a_mapping_that_is_held_does_not_keep_the_loop_asleep_for_the_others() {
 }
 
 #[test]
-fn the_wish_of_the_server_is_a_lower_bound() {
+fn h10_the_wish_of_the_server_is_a_lower_bound_for_everybody() {
     let mut agenda = agenda();
     agenda.note(key("a"), Voucher::Scanned, at(0), Duration::ZERO);
     agenda.take_due(at(0), 9);
+    agenda.note(key("b"), Voucher::Scanned, at(0), Duration::ZERO);
     let wish = Failure { retry_after: Some(Duration::from_secs(30)), ..Failure::new(Blame::Cloud, "busy") };
     agenda.close(&key("a"), &Verdict::Failed(wish), Reach::Cloud, at(0), 0.0);
     assert_eq!(agenda.next_due(), Some(at(30)));
+    assert!(agenda.take_due(at(29), 9).is_empty());
     agenda.release();
-    assert!(agenda.take_due(at(1), 9).is_empty(), "its own slot waits on; a new note would bring it up");
+    let released = agenda.take_due(at(1), 9);
+    assert_eq!(keys(&released), [key("b")], "a's own slot waits on; a new note would bring it up");
 }
 
 #[test]
@@ -244,4 +247,115 @@ fn a_bundle_that_is_hurried_is_due_at_once_and_says_when_it_is_looked_at() {
     agenda.hurry(&key("a"), at(0));
     assert_eq!(agenda.take_due(at(0), 9).len(), 1);
     assert_eq!(agenda.when(&key("b")), None);
+}
+
+#[test]
+fn pauses_are_spread_over_all_that_is_below_their_bound_and_are_never_none() {
+    let backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(60) };
+    for (failures, most) in [(1, 1), (2, 2), (5, 16), (7, 60), (u32::MAX, 60)] {
+        assert_eq!(backoff.pause(failures, 0.0), Duration::from_millis(500));
+        assert_eq!(backoff.pause(failures, 1.0), Duration::from_secs(most));
+    }
+}
+
+/// A thousand files, twelve at once, and a cloud that answers nobody for ten minutes.
+#[test]
+fn h9_h10_an_outage_of_ten_minutes_costs_few_tries_and_all_arrive_after_it() {
+    for dice in [0.0, 0.1, 0.5, 1.0] {
+        let mut agenda =
+            Agenda::new(Backoff { first: Duration::from_secs(1), max: Duration::from_secs(300) });
+        for n in 0..1_000 {
+            agenda.note(key(&n.to_string()), Voucher::Scanned, at(0), Duration::ZERO);
+        }
+        let (mut now, mut tries, mut cast) = (at(0), 0, dice);
+        while now < at(600) {
+            for errand in agenda.take_due(now, 12) {
+                tries += 1;
+                // A spread of casts around the first one, the same in every run.
+                cast = (cast + 0.618_f64).fract();
+                agenda.close(&errand.key, &failed(Blame::Cloud), Reach::Cloud, now, cast);
+            }
+            now = now.max(agenda.next_due().unwrap());
+        }
+        assert!((15..=40).contains(&tries), "{tries} tries");
+        let late = now.since(at(600));
+        assert!(late <= Duration::from_secs(300), "somebody tries within the longest pause");
+        while let Some(due) = agenda.next_due() {
+            now = now.max(due);
+            for errand in agenda.take_due(now, 12) {
+                agenda.close(&errand.key, &Verdict::Done, Reach::Cloud, now, 0.5);
+            }
+        }
+        assert!(agenda.is_empty());
+    }
+}
+
+/// Every second answer is a failure, so a success ends every pause at once.
+#[test]
+fn h9_a_cloud_that_fails_now_and_then_is_not_asked_again_and_again_between_its_successes() {
+    let mut agenda = agenda();
+    let mut now = at(0);
+    for n in 0..10 {
+        agenda.note(key(&n.to_string()), Voucher::Scanned, now, Duration::ZERO);
+    }
+    let mut early = 0;
+    let mut failures: HashMap<Key, Tick> = HashMap::new();
+    for turn in 0..1_500 {
+        now = now.max(agenda.next_due().unwrap());
+        let errand = agenda.take_due(now, 1).remove(0);
+        let failed_at = failures.remove(&errand.key);
+        if failed_at.is_some_and(|then| now.since(then) < Duration::from_secs(60)) {
+            early += 1;
+        }
+        if turn % 2 == 0 {
+            failures.insert(errand.key.clone(), now);
+            agenda.close(&errand.key, &failed(Blame::Cloud), Reach::Cloud, now, 0.0);
+        } else {
+            agenda.close(&errand.key, &Verdict::Done, Reach::Cloud, now, 0.0);
+            agenda.note(errand.key, Voucher::Scanned, now, Duration::ZERO);
+        }
+    }
+    // A hundred from the full bucket, and one for five successes.
+    assert!(early <= 100 + 750 / 5, "{early} retries came early");
+    assert!(early >= 100, "the full bucket was spent: {early}");
+}
+
+/// A proxy that resets what is too large for it, without a word.
+#[test]
+fn h16_what_breaks_again_while_others_get_through_waits_alone_and_ever_longer() {
+    let mut agenda = agenda();
+    for name in ["huge", "a", "b"] {
+        agenda.note(key(name), Voucher::Scanned, at(0), Duration::ZERO);
+    }
+    assert_eq!(agenda.take_due(at(0), 9).len(), 3);
+    agenda.close(&key("huge"), &failed(Blame::Cloud), Reach::Cloud, at(0), 1.0);
+    assert_eq!(agenda.failures(), 1, "once, it may be the cloud");
+    for name in ["a", "b"] {
+        agenda.close(&key(name), &Verdict::Done, Reach::Cloud, at(0), 1.0);
+    }
+    let (mut now, mut pauses) = (at(1), Vec::new());
+    for round in 0..8 {
+        assert_eq!(keys(&agenda.take_due(now, 9)), [key("huge")], "{round}");
+        agenda.close(&key("huge"), &failed(Blame::Cloud), Reach::Cloud, now, 1.0);
+        assert_eq!(agenda.failures(), 0, "nobody waits for it");
+        agenda.note(key("c"), Voucher::Scanned, now, Duration::ZERO);
+        assert_eq!(keys(&agenda.take_due(now, 9)), [key("c")]);
+        agenda.close(&key("c"), &Verdict::Done, Reach::Cloud, now, 1.0);
+        let due = agenda.next_due().unwrap();
+        pauses.push(due.since(now).as_secs());
+        now = due;
+    }
+    assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
+}
+
+#[test]
+fn what_breaks_again_and_nobody_gets_through_is_the_clouds_trouble() {
+    let mut agenda = agenda();
+    agenda.note(key("a"), Voucher::Scanned, at(0), Duration::ZERO);
+    for failures in 1..4 {
+        let now = agenda.next_due().unwrap();
+        agenda.take_due(now, 9);
+        agenda.close(&key("a"), &failed(Blame::Cloud), Reach::Cloud, now, 1.0);
+        assert_eq!(agenda.failures(), failures);
+    }
 }

@@ -30,7 +30,7 @@ pub struct Error {
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Kind {
     /// A status that is neither 2xx nor 3xx.
-    #[error("the cloud answered {status}{}{message}", shown_code(*.code))]
+    #[error("the cloud answered {status}{}{message}{}", shown_code(*.code), cure_of(*.standing))]
     Refused {
         status: u16,
         code: Option<i64>,
@@ -68,6 +68,16 @@ pub(super) enum Standing {
     Stale,
     /// A fresh token was refused as well, or there is no other.
     Final,
+}
+
+/// Both causes that a steady 401 has: to the cloud a request whose header was dropped on the way looks like one without a token.
+const fn cure_of(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Stale => "",
+        Standing::Final => {
+            "; log in again, or, where the login is good, have each proxy on the way pass on headers with an underscore, which nginx drops by default"
+        }
+    }
 }
 
 fn shown_code(code: Option<i64>) -> String {
@@ -268,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_may_ask_for_an_hour_at_most_and_is_understood_or_given_a_minute() {
+    fn h10_a_server_may_ask_for_an_hour_at_most_and_is_understood_or_given_a_minute() {
         let now = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         for (value, seconds) in [
             ("0", 0),

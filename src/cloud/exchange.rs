@@ -116,7 +116,11 @@ impl Exchange {
                 .referer(false)
                 .connect_timeout(patience.connect_timeout)
                 .pool_idle_timeout(POOL_IDLE)
-                .tcp_keepalive(Duration::from_secs(30));
+                .tcp_keepalive(Duration::from_secs(30))
+                // A request that ran out of time ends its stream only: without this the next ones take the same dead
+                // connection for ever. The wait is the longer one, as a ping queues behind the bytes of a slow upload.
+                .http2_keep_alive_interval(patience.stall_timeout)
+                .http2_keep_alive_timeout(patience.answer_timeout);
             #[cfg(target_os = "linux")]
             // Catches a peer that vanished while the kernel still buffers for it.
             let builder = builder.tcp_user_timeout(patience.stall_timeout);

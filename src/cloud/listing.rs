@@ -18,7 +18,8 @@ pub struct Listing<T> {
 /// Whether a listing is the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Complete {
-    /// The server counted as many as were read, on every page. Inferred: it counts all pages and not the one that it hands out, and
+    /// The server counted as many as were read, on every page, and where there was more than one page a second reading found the
+    /// same. Inferred: it counts all pages and not the one that it hands out, and
     /// does so with every success. If it counted the page, a long list would end after the first one and be called complete.
     Yes,
     /// Not known, with the reason.
@@ -151,6 +152,27 @@ impl<T> Pages<T> {
     }
 }
 
+impl<T> Listing<T> {
+    /// This reading and a second one of the same list. While one item goes and another comes between two pages the count stands still,
+    /// and a third item can slip from one page to one already read: only two readings that agree prove that none did. What either
+    /// of them saw is kept.
+    pub(super) fn confirmed_by(mut self, again: Self, id: impl Fn(&T) -> Uuid) -> Self {
+        let first: HashSet<Uuid> = self.items.iter().map(&id).collect();
+        let second: HashSet<Uuid> = again.items.iter().map(&id).collect();
+        self.complete = match (self.complete, again.complete) {
+            (Complete::No(why), Complete::Yes | Complete::No(_)) | (Complete::Yes, Complete::No(why)) => {
+                Complete::No(why)
+            }
+            (Complete::Yes, Complete::Yes) if first == second => Complete::Yes,
+            (Complete::Yes, Complete::Yes) => {
+                Complete::No("two readings did not find the same, so the list moved while it was read".into())
+            }
+        };
+        self.items.extend(again.items.into_iter().filter(|item| !first.contains(&id(item))));
+        self
+    }
+}
+
 enum Step {
     Grew,
     Stale,
@@ -173,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_is_complete_only_if_the_count_stood_still_and_was_met() {
+    fn a6_a_listing_is_complete_only_if_the_count_stood_still_and_was_met() {
         let complete = |pages: &[_]| read(pages).0.complete == Complete::Yes;
         assert!(complete(&[(0..0, Some(0))]));
         assert!(complete(&[(0..3, Some(3))]));

@@ -199,13 +199,25 @@ impl Client {
     }
 
     /// The source files of a folder. Source: `GET /folders/{id}/source-files` with the header `x-source-files-count`.
-    /// Inferred: those right in it and none below, as the route has no word for depth.
+    /// Inferred: those right in it and none below, as the route has no word for depth. A list of several pages is read twice.
     ///
     /// # Errors
     /// Whatever kept a page from being read.
     pub async fn source_files(&self, folder: FolderId) -> Result<Listing<SourceFile>, Error> {
+        let (listing, read) = self.source_files_once(folder).await?;
+        if read == 1 {
+            return Ok(listing);
+        }
+        let (again, _) = self.source_files_once(folder).await?;
+        Ok(listing.confirmed_by(again, |file| file.id.uuid()))
+    }
+
+    /// One reading, and how many pages it took.
+    async fn source_files_once(&self, folder: FolderId) -> Result<(Listing<SourceFile>, usize), Error> {
         let mut pages = Pages::new();
+        let mut read = 0;
         loop {
+            read += 1;
             let path = ["folders", &folder.to_string(), "source-files"];
             let mut call =
                 self.call(format!("list the source files of folder {folder}"), Method::GET, &path, None);
@@ -218,7 +230,7 @@ impl Client {
             let page = files.into_iter().map(|file| (file.id.uuid(), file)).collect();
             match pages.take_counted(page, count) {
                 Next::Page => {}
-                Next::End => return Ok(pages.finish()),
+                Next::End => return Ok((pages.finish(), read)),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The client against tiny servers on loopback. They share no type with it: what they say is written out by hand.
 
+mod connections;
+mod encrypted;
 mod routes;
 mod tokens;
 mod upload;

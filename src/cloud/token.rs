@@ -176,7 +176,8 @@ impl Tokens {
             } else if state.rejected.contains(&minted.token) {
                 let word = self.0.source.word();
                 Err(Error::login(format!(
-                    "the token source ({word}) gives a token again that the cloud refused"
+                    "the token source ({word}) gives a token again that the cloud refused, if no proxy on the way dropped it, as \
+                     nginx does by default with headers that have an underscore"
                 )))
             } else {
                 Ok(minted)

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_attempt_is_given_up_and_what_it_sent_stays_known_and_is_never_touched() {
+    fn a1_a_stalled_attempt_is_given_up_and_what_it_sent_stays_known_and_is_never_touched() {
         let name = PartName::from_text("chair.fbx").unwrap();
         let stalled = Entry { attempt: converting(vec![(name, file(7))]), ..aside(AsideState::Stalled) };
         assert_eq!(stalled.state(), State::Stalled);

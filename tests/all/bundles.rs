@@ -319,7 +319,7 @@ async fn a_cloud_that_keeps_equal_bytes_once_shares_a_texture_between_models() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_the_cloud_rejects_takes_nothing_from_the_others() {
+async fn a3_a_model_that_the_cloud_rejects_takes_nothing_from_the_others() {
     let world = World::new().await;
     let mut knobs = world.emulator.knobs();
     world.write("a.bin", b"\0\0\0\0");

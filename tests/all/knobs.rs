@@ -117,7 +117,7 @@ fn every_knob_is_turned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_every_single_knob_each_file_arrives_once_or_says_why_not() {
+async fn h12_h18_a1_a3_a5_a9_a11_a12_a13_under_every_single_knob_each_file_arrives_once_or_says_why_not() {
     let mut histories = tokio::task::JoinSet::new();
     let mut failures = Vec::new();
     let mut positions = POSITIONS.iter();
@@ -142,7 +142,7 @@ async fn under_every_single_knob_each_file_arrives_once_or_says_why_not() {
 
 /// Seeded mixtures of knobs that let files arrive, with answers lost on the way.
 #[tokio::test(flavor = "multi_thread")]
-async fn under_random_knobs_and_lost_answers_each_file_arrives_once() {
+async fn a4_a5_under_random_knobs_and_lost_answers_each_file_arrives_once() {
     let seeds = std::env::var("VERSYNC_KNOB_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(16_u64);
     let mut histories = tokio::task::JoinSet::new();
     let mut failures = Vec::new();

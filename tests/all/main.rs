@@ -6,6 +6,8 @@
     reason = "the helpers of tests are tests too: they stand outside of #[test], where clippy.toml lets them do as they like"
 )]
 
+mod answers; // what the API may answer, row by row
+mod neighbours; // what other people do in the cloud
 mod world; // a temporary studio, an emulator, a ledger
 mod process; // the real binary in a cleared environment
 mod commands; // what the commands print, and how they end

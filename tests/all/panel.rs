@@ -141,7 +141,7 @@ async fn a_held_ledger_without_a_socket_ends_sync_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_to_convert_is_tried_again_when_a_person_says_so() {
+async fn a2_what_failed_to_convert_is_tried_again_when_a_person_says_so() {
     let world = World::new().await;
     world.knob("task_end", "error");
     let chair = world.write("chair.fbx", b"chair");
@@ -179,7 +179,7 @@ async fn retry_without_a_service_is_done_by_the_next_sync() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stalled_upload_that_is_retried_is_sent_anew_and_its_old_file_stays_known() {
+async fn a1_a_stalled_upload_that_is_retried_is_sent_anew_and_its_old_file_stays_known() {
     let world = World::new().await;
     world.knob("task_end", "never");
     world.write("chair.fbx", b"chair");

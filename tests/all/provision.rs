@@ -98,7 +98,7 @@ async fn a_configuration_that_says_otherwise_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_folders_of_one_name_are_told_apart_by_their_ids() {
+async fn a7_two_folders_of_one_name_are_told_apart_by_their_ids() {
     let world = World::new().await;
     for _ in 0..2 {
         world.asks(reqwest::Method::POST, "/folders", json!({ "name": "Twin" })).await;

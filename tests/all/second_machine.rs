@@ -32,7 +32,7 @@ async fn a_lost_ledger_sends_nothing_that_is_already_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namesake_of_the_same_size_with_other_bytes_is_left_alone() {
+async fn a8_a_namesake_of_the_same_size_with_other_bytes_is_left_alone() {
     let world = World::new().await;
     world.write("chair.fbx", b"theirs");
     world.sync().await;

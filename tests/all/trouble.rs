@@ -40,7 +40,7 @@ async fn arrives_once_despite(kind: FaultKind) -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_lost_is_looked_up_and_never_sent_again() {
+async fn h4_h5_h17_h20_a4_an_answer_that_is_lost_is_looked_up_and_never_sent_again() {
     for kind in [
         FaultKind::AcceptThenLose,
         FaultKind::AcceptThenReset,
@@ -55,7 +55,7 @@ async fn an_answer_that_is_lost_is_looked_up_and_never_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_broke_is_sent_again() {
+async fn h3_h9_h10_h17_a_request_that_broke_is_sent_again() {
     for kind in [
         FaultKind::ResetBefore,
         FaultKind::ResetAfterBytes { bytes: 1_000, kept: Kept::Nothing },
@@ -73,7 +73,7 @@ async fn a_request_that_broke_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_torn_copy_that_the_server_kept_is_never_adopted() {
+async fn h3_a_torn_copy_that_the_server_kept_is_never_adopted() {
     let kind = FaultKind::ResetAfterBytes { bytes: 100_000, kept: Kept::Partial };
     let world = arrives_once_despite(kind).await;
     let torn = world.remote().into_iter().filter(|(_, stored)| stored.size < 200_000).count();
@@ -81,7 +81,7 @@ async fn a_torn_copy_that_the_server_kept_is_never_adopted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_too_large_for_the_cloud_is_blocked_and_the_rest_goes_on() {
+async fn h16_a_file_that_is_too_large_for_the_cloud_is_blocked_and_the_rest_goes_on() {
     let world = World::new().await;
     world.write("huge.fbx", &vec![7; 300_000]);
     world.write("small.fbx", b"small");
@@ -100,7 +100,7 @@ async fn a_file_that_is_too_large_for_the_cloud_is_blocked_and_the_rest_goes_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_conversion_is_told_and_new_bytes_are_tried() {
+async fn a2_a_failed_conversion_is_told_and_new_bytes_are_tried() {
     let world = World::new().await;
     world.write("chair.fbx", b"BROKEN by its exporter");
     world.sync().await;

@@ -75,7 +75,7 @@ fn key_source(directory: &Path, hours: u64) -> Source {
 }
 
 #[tokio::test]
-async fn sixty_four_callers_at_once_mint_one_token() {
+async fn x1_sixty_four_callers_at_once_mint_one_token() {
     let cloud = Cloud::accepting(|_| true).await;
     let directory = tempfile::tempdir().unwrap();
     let client = cloud.server.client_with(key_source(directory.path(), 1), patience());
@@ -91,7 +91,7 @@ async fn sixty_four_callers_at_once_mint_one_token() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_replaced_once_for_all_who_used_it() {
+async fn h11_an_expired_token_is_replaced_once_for_all_who_used_it() {
     let cloud = Cloud::accepting(|token| token != "fake-0").await;
     let directory = tempfile::tempdir().unwrap();
     let client = cloud.server.client_with(key_source(directory.path(), 1), patience());
@@ -128,7 +128,7 @@ async fn a_ttl_that_is_refused_is_left_to_the_server() {
 }
 
 #[tokio::test]
-async fn a_cloud_that_refuses_every_token_is_asked_twice_and_then_the_user_is() {
+async fn h12_a_cloud_that_refuses_every_token_is_asked_twice_and_then_the_user_is() {
     let cloud = Cloud::accepting(|_| false).await;
     let directory = tempfile::tempdir().unwrap();
     let slow = Patience {
@@ -213,7 +213,7 @@ async fn a_command_is_believed_only_if_it_ends_well_in_time_and_says_little() {
 }
 
 #[tokio::test]
-async fn a_source_that_fails_is_left_alone_and_what_is_in_hand_is_used_meanwhile() {
+async fn x2_a_source_that_fails_is_left_alone_and_what_is_in_hand_is_used_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
     let (cloud, runs) = (Cloud::accepting(|_| true).await, directory.path().join("runs"));
     let script = format!("echo >> '{}'; exit 1", runs.display());
@@ -260,7 +260,7 @@ async fn an_endpoint_gets_its_bearer_and_no_other_credential() {
 }
 
 #[tokio::test]
-async fn a_server_that_echoes_the_token_teaches_no_log() {
+async fn x6_a_server_that_echoes_the_token_teaches_no_log() {
     for (status, body) in [
         (400, format!(r#"{{"errorCode":1,"message":"bad token {TOKEN}"}}"#)),
         (502, format!("<html>user_token: {TOKEN}</html>")),

@@ -74,7 +74,7 @@ async fn parts_travel_in_order_with_their_names_and_an_exact_length() {
 }
 
 #[tokio::test]
-async fn an_accepted_upload_may_name_no_task() {
+async fn h18_an_accepted_upload_may_name_no_task() {
     assert_eq!(
         answering(201, "{}").await.client().upload(folder(), parcel()).await.unwrap(),
         Receipt { task: None }
@@ -82,7 +82,7 @@ async fn an_accepted_upload_may_name_no_task() {
 }
 
 #[tokio::test]
-async fn after_the_whole_body_only_a_clear_refusal_says_that_nothing_was_taken() {
+async fn h17_after_the_whole_body_only_a_clear_refusal_says_that_nothing_was_taken() {
     for (status, body, taken) in [
         (200, "<html>welcome to the hotel</html>", "unknown"),
         (200, r#"{"upload_task_id":"#, "unknown"),
@@ -146,7 +146,7 @@ async fn read_whole(socket: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn an_answer_lost_after_the_whole_body_leaves_a_question() {
+async fn h4_h5_an_answer_lost_after_the_whole_body_leaves_a_question() {
     for half_an_answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 66\r\n\r\n{\"upload"] {
         let server = Server::with(async move |listener| {
             let (mut socket, _) = listener.accept().await.unwrap();
@@ -160,7 +160,7 @@ async fn an_answer_lost_after_the_whole_body_leaves_a_question() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_ends_the_wait_and_leaves_a_question() {
+async fn h6_an_answer_that_never_comes_ends_the_wait_and_leaves_a_question() {
     let server = Server::with(async move |listener| {
         let (mut socket, _) = listener.accept().await.unwrap();
         read_whole(&mut socket).await;
@@ -177,7 +177,7 @@ async fn an_answer_that_never_comes_ends_the_wait_and_leaves_a_question() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_comes_early_is_the_answer() {
+async fn h16_a_refusal_that_comes_early_is_the_answer() {
     let server = Server::with(async move |listener| {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut some = [0; 512];
@@ -213,7 +213,7 @@ async fn a_success_that_comes_before_the_files_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_reading_and_a_file_that_stops_giving_are_told_apart() {
+async fn h7_a_server_that_stops_reading_and_a_file_that_stops_giving_are_told_apart() {
     let server = Server::with(async move |listener| {
         let mut open = Vec::new();
         while let Ok((socket, _)) = listener.accept().await {
@@ -234,7 +234,7 @@ async fn a_server_that_stops_reading_and_a_file_that_stops_giving_are_told_apart
 }
 
 #[tokio::test]
-async fn a_slow_upload_that_moves_outlives_every_timeout() {
+async fn h8_a_slow_upload_that_moves_outlives_every_timeout() {
     let server = answering(200, TASK).await;
     let short = Duration::from_millis(400);
     let patience =
@@ -253,7 +253,7 @@ async fn a_slow_upload_that_moves_outlives_every_timeout() {
 }
 
 #[tokio::test]
-async fn an_expired_token_costs_one_upload_and_a_second_one_is_a_matter_of_the_login() {
+async fn h11_an_expired_token_costs_one_upload_and_a_second_one_is_a_matter_of_the_login() {
     let minted = Seen::new();
     let mint = minted.clone();
     let router = Router::new().route(ROUTE, post(async || StatusCode::UNAUTHORIZED.into_response())).route(

@@ -79,7 +79,7 @@ fn an_unreadable_subfolder_makes_the_answer_unreadable() {
 }
 
 #[test]
-fn a_source_file_needs_an_id_a_name_and_a_plausible_size() {
+fn a13_a_source_file_needs_an_id_a_name_and_a_plausible_size() {
     let told =
         source_file(json(&format!(r#"{{"source_file_id":"{A}","name":"x","size":12.0,"new":[]}}"#))).unwrap();
     assert_eq!((told.size, told.original_name.as_str()), (12, "x"));
@@ -92,7 +92,7 @@ fn a_source_file_needs_an_id_a_name_and_a_plausible_size() {
 }
 
 #[test]
-fn a_task_keeps_words_that_are_newer_than_we_are_and_they_end_nothing() {
+fn a9_a_task_keeps_words_that_are_newer_than_we_are_and_they_end_nothing() {
     let told = upload_task(json(&format!(
         r#"{{"upload_task_id":"{A}","status":"thinking","progress":"much","conversion_tasks":[
             {{"source_file_id":"{B}","conversion_pipeline":"gaussian","status":"success"}}]}}"#
