@@ -214,6 +214,7 @@ impl Shelf {
 
     /// Walks down from the mapping's folder; each level is found in the ledger, in the cloud, or made.
     async fn folder(&self, mapping: &Mapping, dir: &RelPath) -> Result<Found, Failure> {
+        self.anchor(mapping).await?;
         let mut found = Found { folder: mapping.folder, made: None };
         let mut at = RelPath::root();
         for component in dir.components() {
@@ -232,6 +233,29 @@ impl Shelf {
             found = known;
         }
         Ok(found)
+    }
+
+    /// What is remembered holds for the folder below which it was found. Where the mapping is pointed at another one it is all forgotten, or
+    /// new files of a known directory would go on to the old place.
+    async fn anchor(&self, mapping: &Mapping) -> Result<(), Failure> {
+        let place = self.place(&mapping.name, &RelPath::root()).await;
+        let mut slot = place.lock().await;
+        if slot.is_some_and(|found| found.folder == mapping.folder) {
+            return Ok(());
+        }
+        let (ledger, name, folder) = (self.ledger.clone(), mapping.name.clone(), mapping.folder);
+        let anchored = blocking(move || {
+            match ledger.shelf(&name, &RelPath::root())? {
+                Some(before) if before == folder => return Ok(()),
+                Some(_) => ledger.forget_shelves(&name, &RelPath::root())?,
+                // A ledger of a version that did not write it down.
+                None => {}
+            }
+            ledger.put_shelf(&name, &RelPath::root(), folder)
+        });
+        anchored.await.map_err(us)?;
+        *slot = Some(Found { folder: mapping.folder, made: None });
+        Ok(())
     }
 
     async fn find_or_make(&self, mapping: &Mapping, dir: &RelPath, parent: Found) -> Result<Found, Failure> {

@@ -275,7 +275,7 @@ async fn a17_a_mapping_that_is_pointed_at_another_folder_changes_nothing_in_the_
     let before = world.remote();
     world.configure(&world.settings().replace(&world.emulator.seeds().folder_id, &other.id.to_string()));
     world.emulator.clear_requests();
-    world.write("lamp.fbx", b"lamp");
+    world.write("props/lamp.fbx", b"lamp");
     assert_eq!(world.versync(&["sync"]).await.code, 0);
     assert_eq!(world.emulator.requests().iter().filter(|it| it.method == "DELETE").count(), 0);
     let after = world.emulator.source_files();
@@ -285,5 +285,5 @@ async fn a17_a_mapping_that_is_pointed_at_another_folder_changes_nothing_in_the_
             .all(|(_, old)| after.iter().any(|now| now.id == old.id && now.folder_path == old.folder_path))
     );
     let lamp = after.iter().find(|it| it.name == "lamp.fbx").unwrap();
-    assert_eq!(lamp.folder_path, ["other"], "what is new goes to the new folder");
+    assert_eq!(lamp.folder_path, ["other", "props"], "what is new goes to the new folder");
 }

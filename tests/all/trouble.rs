@@ -1,7 +1,12 @@
 //! Requests that break, answers that are lost, processes that are killed: each file arrives all the same, once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use versync::cloud::{self, Client, Secret, Source, Tokens};
 use versync::daemon::Why;
 use versync::emulator::{Fault, FaultKind, Kept};
 use versync::file::State;
@@ -141,4 +146,41 @@ async fn a_pass_that_is_dropped_at_any_moment_leaves_one_remote_file_for_each_lo
         assert_eq!(copies[0].1.id, id);
     }
     assert_eq!(remote.len(), paths.len());
+}
+
+/// Forty files and no cloud: a few tries, not one for each file, and everything arrives when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn h1_h2_while_nobody_answers_one_file_tries_for_all() {
+    let world = World::new().await;
+    for n in 0..40_u8 {
+        world.write(&format!("{n}.fbx"), &[n]);
+    }
+    let tries = Arc::new(AtomicUsize::new(0));
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/app/v1", nobody.local_addr().unwrap());
+    let patience = world.config().patience;
+    let options = cloud::Options {
+        url: url.parse().unwrap(),
+        upload_field: "file".to_owned(),
+        ca_file_pem: None,
+        proxy: cloud::Proxy::None,
+        patience: patience.clone(),
+    };
+    let token = Source::Fixed(Secret::new("fake-user-token").unwrap());
+    let client = Client::new(options, Tokens::new(token, patience)).unwrap();
+    let counted = Arc::clone(&tries);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((socket, _)) = nobody.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            drop(socket);
+        }
+    });
+    let (ending, _) = world.sync_as(client).await;
+    assert!(matches!(ending.why, Why::CloudTrouble(_)), "{:?}", ending.why);
+    let tries = tries.load(Ordering::SeqCst);
+    assert!((1..=24).contains(&tries), "{tries} connections");
+    assert_eq!(world.sync().await.0.why, Why::Finished);
+    assert_eq!(world.remote().len(), 40);
+    assert_eq!(world.entry("0.fbx").state(), State::Synced);
 }
