@@ -26,5 +26,6 @@ mod openapi; // requests and answers agree with the description of the API
 mod first_sync; // a tree arrives whole, once, and is known afterwards
 mod architecture; // the map of src/ and the rules of the house
 mod docs; // the documents say what the code does
+mod matrix; // every row of the fault matrix has its test, or says why not
 mod packaging; // service files agree with the defaults of the code
 mod corpus; // real models and hostile ones: what they name

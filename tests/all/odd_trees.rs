@@ -15,7 +15,7 @@ fn raw(world: &World, path: &[u8]) -> Entry {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_cannot_travel_are_blocked_with_the_reason_and_the_others_arrive() {
+async fn n8_n9_n10_n12_names_that_cannot_travel_are_blocked_with_the_reason_and_the_others_arrive() {
     let world = World::new().await;
     let long = [b'a'; 251].iter().chain(b".fbx").copied().collect::<Vec<_>>();
     let names: [&[u8]; 4] = [b"\xff\xfe.fbx", b"two\nlines.fbx", b"bell\x07.fbx", &long];
@@ -43,7 +43,7 @@ async fn names_that_cannot_travel_are_blocked_with_the_reason_and_the_others_arr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pipes_and_loops_of_links_stop_nothing() {
+async fn n1_n2_n5_pipes_and_loops_of_links_stop_nothing() {
     let world = World::new().await;
     world.write("chair.fbx", b"bytes");
     let outside = tempfile::tempdir().unwrap();
