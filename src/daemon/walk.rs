@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
+use super::Mode;
 use super::round::{Job, JobEnd};
 use crate::desk::{Desk, Post};
 use crate::disk::{Watched, Watcher};
@@ -21,15 +22,23 @@ pub(super) struct Work {
     pub(super) post: Arc<Post>,
     pub(super) watcher: Option<Arc<Watcher>>,
     pub(super) found: mpsc::Sender<Found>,
+    pub(super) mode: Mode,
 }
 
 impl Work {
     pub(super) fn run(self, job: Job) -> JobEnd {
         let limit_reached = AtomicBool::new(false);
-        let result = match &job {
-            Job::Survey(from) => self.survey(from, &limit_reached).map(Some),
-            Job::Vanished(path) => self.vanished(path).map(|()| None).map_err(survey::Error::from),
-        };
+        // Whatever happens, its end must come back: until then no other job of the mapping begins.
+        let result = caught(|| match &job {
+            Job::Survey(from) => {
+                let surveyed = self.survey(from, &limit_reached)?;
+                if from.is_root() && self.mode == Mode::Watch {
+                    self.sweep()?;
+                }
+                Ok(Some(surveyed))
+            }
+            Job::Vanished(path) => Ok(self.vanished(path).map(|()| None)?),
+        });
         let mapping = self.post.mapping.name.clone();
         JobEnd { mapping, job, result, limit_reached: limit_reached.into_inner() }
     }
@@ -70,6 +79,22 @@ impl Work {
         }
     }
 
+    /// Looks at every row now and then: damage hides a bundle from the walk as long as its directory is as it was.
+    fn sweep(&self) -> Result<(), ledger::Error> {
+        let name = &self.post.mapping.name;
+        let mut after = None;
+        while !self.desk.cancel.is_cancelled() {
+            let (damaged, last) = self.desk.ledger.damaged_keys(name, after.as_ref(), PAGE)?;
+            for key in damaged {
+                tracing::warn!(bundle = %key, "its row in the ledger is damaged; it is looked at anew");
+                self.hand_out(Found::There(key, 0));
+            }
+            let Some(last) = last else { break };
+            after = Some(last);
+        }
+        Ok(())
+    }
+
     fn vanished(&self, path: &RelPath) -> Result<(), ledger::Error> {
         let name = &self.post.mapping.name;
         if let Some(watcher) = &self.watcher {
@@ -91,4 +116,12 @@ impl Work {
     fn hand_out(&self, found: Found) {
         drop(self.found.blocking_send(found));
     }
+}
+
+/// A panic becomes an error.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, survey::Error>) -> Result<T, survey::Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        tracing::error!("a survey panicked; this is a fault of versync");
+        Err(survey::Error::Panicked)
+    })
 }

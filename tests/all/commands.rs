@@ -53,10 +53,10 @@ async fn c15_killed_in_the_middle_again_and_again_each_file_arrives_once() {
     for path in &paths {
         world.write(path, &path.as_bytes().repeat(2_000));
     }
-    for round in 0..6_u32 {
+    for round in 0..10_u32 {
         let started = world.start(&["sync"]);
         // Killed once it has sent some more: the cloud's own journal is the signal.
-        let sent = usize::try_from(round).unwrap() * 5 + 1;
+        let sent = usize::try_from(round).unwrap() * 3 + 1;
         world.until_requests("POST", "/folders/{id}/source-files", sent).await;
         started.signal("KILL");
         started.end().await;

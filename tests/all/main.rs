@@ -16,6 +16,7 @@ mod tokens; // tokens that run out, sources that fail
 mod secrets; // no secret is found where none belongs
 mod live; // what an artist does while versync watches
 mod trouble; // requests that break, answers that are lost, processes that are killed
+mod kills; // the binary killed at a moment that the cloud tells of
 mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod second_machine; // what is already there is found again, not sent again
 mod knobs; // whichever way an unknown of the cloud turns out
