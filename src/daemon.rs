@@ -188,6 +188,7 @@ pub async fn run(
         rounds: BTreeMap::new(),
         steps: JoinSet::new(),
         out: HashMap::new(),
+        panics: HashMap::new(),
         jobs: JoinSet::new(),
         found,
         watcher,
@@ -293,6 +294,8 @@ struct Daemon {
     steps: JoinSet<Ended>,
     /// Which bundle a step is about, should it panic.
     out: HashMap<Id, Key>,
+    /// How often the steps of a bundle panicked since one of them ended well.
+    panics: HashMap<Key, u32>,
     jobs: JoinSet<JobEnd>,
     found: mpsc::Sender<Found>,
     watcher: Option<Arc<Watcher>>,
@@ -342,8 +345,13 @@ impl Daemon {
         let room = (self.desk.patience.uploads * 2 + 8 + stuck).saturating_sub(self.agenda.out());
         for errand in self.agenda.take_due(now, room) {
             let key = errand.key.clone();
-            // The only spawn of a step.
-            let handle = self.steps.spawn(delivery::step(Arc::clone(&self.desk), errand));
+            // The only spawn of steps.
+            let handle = match self.panics.get(&key) {
+                Some(panics) if *panics >= returned::PANICS => {
+                    self.steps.spawn(delivery::bar(Arc::clone(&self.desk), errand))
+                }
+                Some(_) | None => self.steps.spawn(delivery::step(Arc::clone(&self.desk), errand)),
+            };
             self.out.insert(handle.id(), key);
         }
     }
@@ -475,3 +483,6 @@ async fn sleep(time: Option<Duration>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

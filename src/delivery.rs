@@ -3,6 +3,7 @@
 //! A step leaves a durable state behind at every seam, so it may be dropped or killed anywhere.
 
 mod again;
+mod barred;
 mod look;
 mod reckon;
 mod trace;
@@ -25,6 +26,7 @@ use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
 pub use again::{Rearmed, rearm};
+pub use barred::bar;
 pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
 
 /// How a step ended.
@@ -124,6 +126,8 @@ fn is_theirs(desk: &Desk, stored: &Entry, errand: &Errand, leads: &[Key]) -> boo
 /// Takes one step of one bundle.
 pub async fn step(desk: Arc<Desk>, errand: Errand) -> Ended {
     let key = errand.key.clone();
+    #[cfg(test)]
+    assert!(!key.path.name().starts_with(b"panics"), "as the test wants it");
     match try_step(&desk, errand).await {
         Ok(ended) => ended,
         // Without its ledger the process must not go on: what it did could not be remembered.

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_climbs_out_of_a_folder_is_no_id() {
+    fn n15_a_text_that_climbs_out_of_a_folder_is_no_id() {
         assert!("../../etc/passwd".parse::<SourceFileId>().is_err());
         assert!("".parse::<SourceFileId>().is_err());
     }

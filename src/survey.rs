@@ -53,6 +53,9 @@ pub enum Error {
     /// The ledger cannot be read or written.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+    /// It panicked, which is a fault of versync: nothing is known.
+    #[error("failed to look at the mapping: internal error; please report it with the log")]
+    Panicked,
     /// The root is not the directory that the ledger knows.
     #[error("failed to recognise the root {root}: another directory lies at its path than before")]
     AnotherRoot {

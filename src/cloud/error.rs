@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_the_server_is_cut_escaped_and_without_our_token() {
+    fn n11_a_message_of_the_server_is_cut_escaped_and_without_our_token() {
         let secret = Secret::new("fake-token").unwrap();
         let body = format!(r#"{{"errorCode":7,"message":"\u001b[31mfake-token {}"}}"#, "x".repeat(600));
         let error = Error::refused("try", 400, body.as_bytes(), std::slice::from_ref(&secret), None);

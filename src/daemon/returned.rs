@@ -1,5 +1,7 @@
 //! Steps that are back: what their ends mean for the agenda, for the mapping, for those who wait and for the loop itself.
 
+use std::time::Duration;
+
 use tokio::task::{Id, JoinError};
 
 use super::once::{self, Release};
@@ -12,6 +14,9 @@ use crate::file::{Key, MappingName, State};
 use crate::survey::Found;
 use crate::verdict::{Blame, Failure, Verdict};
 
+/// How often the steps of a bundle may panic in a row before it is set aside.
+pub(super) const PANICS: u32 = 3;
+
 impl Daemon {
     pub(super) fn stepped(&mut self, stepped: Result<(Id, Ended), JoinError>) {
         let (id, ended) = match stepped {
@@ -21,7 +26,13 @@ impl Daemon {
         let Some(key) = self.out.remove(&id) else { return };
         let now = ambient::tick();
         self.pulse.stir();
-        let mut ended = ended.unwrap_or_else(|| panicked(&key));
+        let mut ended = match ended {
+            Some(ended) => {
+                self.forgive(&ended);
+                ended
+            }
+            None => self.panicked(&key),
+        };
         let release = self.pass.as_mut().and_then(|pass| pass.releases(&ended));
         let told = match release {
             Some(Release::Reached) => Verdict::Done,
@@ -99,18 +110,34 @@ impl Daemon {
             self.troubles.remove(mapping);
         }
     }
-}
 
-/// A panic takes one bundle's step down and nothing else; it comes round again, ever later.
-fn panicked(key: &Key) -> Ended {
-    tracing::error!(bundle = %key, "a step panicked; this is a fault of versync");
-    Ended {
-        key: key.clone(),
-        verdict: Verdict::Failed(Failure::new(Blame::File, "failed to finish a step: internal error")),
-        reach: Reach::Local,
-        was: State::Ready,
-        is: State::Ready,
-        entry: None,
-        also: Vec::new(),
+    /// A panic takes one bundle's step down and nothing else; it comes round again, ever later, and is set aside in the end.
+    fn panicked(&mut self, key: &Key) -> Ended {
+        tracing::error!(bundle = %key, "a step panicked; this is a fault of versync");
+        let panics = self.panics.entry(key.clone()).or_default();
+        *panics += 1;
+        let verdict = if *panics >= PANICS {
+            Verdict::LookAgain(Duration::ZERO)
+        } else {
+            Verdict::Failed(Failure::new(Blame::File, "failed to finish a step: internal error"))
+        };
+        Ended {
+            key: key.clone(),
+            verdict,
+            reach: Reach::Local,
+            was: State::Ready,
+            is: State::Ready,
+            entry: None,
+            also: Vec::new(),
+        }
+    }
+
+    /// A bundle that was set aside gets one try at a time from then on; one that went well starts anew.
+    fn forgive(&mut self, ended: &Ended) {
+        match self.panics.get_mut(&ended.key) {
+            Some(panics) if *panics >= PANICS => *panics = PANICS - 1,
+            Some(_) => drop(self.panics.remove(&ended.key)),
+            None => {}
+        }
     }
 }

@@ -340,6 +340,7 @@ impl Round {
             watcher: watcher.cloned(),
             is_deaf: self.hearing.is_deaf(),
             found: found.clone(),
+            mode,
         };
         jobs.spawn_blocking(move || work.run(job));
     }
@@ -378,6 +379,8 @@ impl Round {
             Err(survey::Error::Disk(disk::Error::Gone { path })) => Outcome::NotADirectory(path),
             Err(survey::Error::Disk(disk::Error::Cancelled)) => Outcome::Well,
             Err(survey::Error::Disk(error)) => Outcome::Offline(error.to_string()),
+            // Nothing follows from it, and it is tried again as when the root is away.
+            Err(error @ survey::Error::Panicked) => Outcome::Offline(error.to_string()),
             Err(error @ survey::Error::AnotherRoot { .. }) => Outcome::Halted(format!(
                 "{error}; if that is meant, `versync approve {}`, else put the right one back",
                 self.name

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::Mode;
 use super::hearing::deafness;
 use super::round::{Job, JobEnd};
 use crate::desk::{Desk, Post};
@@ -24,6 +25,7 @@ pub(super) struct Work {
     /// Events tell nothing of this mapping, as far as is known.
     pub(super) is_deaf: bool,
     pub(super) found: mpsc::Sender<Found>,
+    pub(super) mode: Mode,
 }
 
 impl Work {
@@ -35,10 +37,17 @@ impl Work {
             self.is_deaf = deaf.is_some();
         }
         let unwatched = Mutex::new(BTreeSet::new());
-        let result = match &job {
-            Job::Survey(from) => self.survey(from, &unwatched).map(Some),
+        // Whatever happens, its end must come back: until then no other job of the mapping begins.
+        let result = caught(|| match &job {
+            Job::Survey(from) => {
+                let surveyed = self.survey(from, &unwatched)?;
+                if from.is_root() && self.mode == Mode::Watch {
+                    self.sweep()?;
+                }
+                Ok(Some(surveyed))
+            }
             Job::Vanished(path) => self.vanished(path).map(|()| None),
-        };
+        });
         let mapping = self.post.mapping.name.clone();
         let unwatched = unwatched.into_inner().unwrap_or_else(PoisonError::into_inner);
         JobEnd { mapping, job, result, deaf, unwatched }
@@ -87,6 +96,22 @@ impl Work {
         }
     }
 
+    /// Looks at every row now and then: damage hides a bundle from the walk as long as its directory is as it was.
+    fn sweep(&self) -> Result<(), ledger::Error> {
+        let name = &self.post.mapping.name;
+        let mut after = None;
+        while !self.desk.cancel.is_cancelled() {
+            let (damaged, last) = self.desk.ledger.damaged_keys(name, after.as_ref(), PAGE)?;
+            for key in damaged {
+                tracing::warn!(bundle = %key, "its row in the ledger is damaged; it is looked at anew");
+                self.hand_out(Found::There(key, 0));
+            }
+            let Some(last) = last else { break };
+            after = Some(last);
+        }
+        Ok(())
+    }
+
     fn vanished(&self, path: &RelPath) -> Result<(), survey::Error> {
         let name = &self.post.mapping.name;
         // It may be the last of all: then none of them is believed to be gone.
@@ -110,4 +135,12 @@ impl Work {
     fn hand_out(&self, found: Found) {
         drop(self.found.blocking_send(found));
     }
+}
+
+/// A panic becomes an error.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, survey::Error>) -> Result<T, survey::Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        tracing::error!("a survey panicked; this is a fault of versync");
+        Err(survey::Error::Panicked)
+    })
 }

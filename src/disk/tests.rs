@@ -141,7 +141,7 @@ fn a_file_that_changes_while_it_is_read_is_changed_or_at_least_racy() {
 }
 
 #[test]
-fn a_link_is_seen_as_a_link_and_never_followed() {
+fn n1_a_link_is_seen_as_a_link_and_never_followed() {
     let (dir, root) = tree();
     let outside = tempfile::tempdir().unwrap();
     write(outside.path(), "secret.fbx", "canary");
@@ -154,7 +154,7 @@ fn a_link_is_seen_as_a_link_and_never_followed() {
 }
 
 #[test]
-fn a_file_or_parent_swapped_for_a_link_leaks_no_byte() {
+fn n3_n4_a_file_or_parent_swapped_for_a_link_leaks_no_byte() {
     use std::sync::atomic::{AtomicBool, Ordering};
     let (dir, root) = tree();
     let outside = tempfile::tempdir().unwrap();
@@ -194,7 +194,7 @@ fn a_file_or_parent_swapped_for_a_link_leaks_no_byte() {
 }
 
 #[test]
-fn opening_step_by_step_finds_and_refuses_the_same() {
+fn n1_n7_opening_step_by_step_finds_and_refuses_the_same() {
     let (dir, _root) = tree();
     write(dir.path(), "d/e/a.fbx", "x");
     symlink("d", dir.path().join("link")).unwrap();
@@ -217,7 +217,7 @@ fn opening_step_by_step_finds_and_refuses_the_same() {
 }
 
 #[test]
-fn a_fifo_a_socket_or_a_directory_called_like_a_model_blocks_nobody() {
+fn n5_a_fifo_a_socket_or_a_directory_called_like_a_model_blocks_nobody() {
     let (dir, root) = tree();
     let fifo = dir.path().join("fifo.fbx");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
@@ -246,7 +246,7 @@ fn a_missing_file_is_gone_and_a_missing_root_is_offline() {
 }
 
 #[test]
-fn a_lack_of_descriptors_is_no_absence() {
+fn l13_a_lack_of_descriptors_is_no_absence() {
     for errno in [Errno::MFILE, Errno::NFILE] {
         let error = Error::of(&rel("a"), errno);
         assert_eq!(error, Error::Descriptors { path: rel("a") });
@@ -275,7 +275,7 @@ fn a_root_knows_its_file_system() {
 }
 
 #[test]
-fn an_odd_name_is_found_by_its_raw_bytes_and_shown_escaped() {
+fn n8_n11_an_odd_name_is_found_by_its_raw_bytes_and_shown_escaped() {
     let (dir, root) = tree();
     let long = vec![b'n'; 255];
     for name in [&b"\xff\xfe.fbx"[..], b"a\r\nb.fbx", b"\x1b]0;x\x07.fbx", &long] {

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_cannot_climb_out_of_its_root() {
+    fn n15_a_path_cannot_climb_out_of_its_root() {
         for bad in ["/etc/passwd", "..", "a/../b", "a//b", "./a", "a/.", "a/", "a\0b"] {
             assert_eq!(RelPath::from_bytes(bad.as_bytes()), Err(Climbs), "{bad:?}");
         }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_would_steer_a_terminal_is_escaped() {
+    fn n10_n11_a_name_that_would_steer_a_terminal_is_escaped() {
         let evil = RelPath::from_bytes(b"\x1b]0;x\x07\xff\xe2\x80\xaefbx").unwrap();
         assert_eq!(evil.to_string(), "\\u{1b}]0;x\\u{7}\\xff\\u{202e}fbx");
         assert_eq!(path("Größe/人.glb").to_string(), "Größe/人.glb");

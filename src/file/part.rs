@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_would_break_a_part_header_does_not_travel() {
+    fn n9_a_name_that_would_break_a_part_header_does_not_travel() {
         assert_eq!(PartName::from_local(b"a\r\nb.obj"), Err(Unfit::Control('\r')));
         assert_eq!(PartName::from_local(b"\xff.obj"), Err(Unfit::NotUtf8));
         assert_eq!(PartName::from_local(b""), Err(Unfit::NoName));

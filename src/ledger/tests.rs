@@ -131,7 +131,7 @@ fn an_entry_that_says_nothing_leaves_no_row() {
 }
 
 #[test]
-fn a_crash_right_after_a_put_loses_nothing() {
+fn c8_a_crash_right_after_a_put_loses_nothing() {
     let (home, after) = (home(), tempfile::tempdir().unwrap());
     let ledger = Ledger::open(home.path()).unwrap();
     let entry = rich();
@@ -144,7 +144,7 @@ fn a_crash_right_after_a_put_loses_nothing() {
 }
 
 #[test]
-fn a_panic_in_the_middle_of_a_write_leaves_the_row_as_it_was() {
+fn c8_a_panic_in_the_middle_of_a_write_leaves_the_row_as_it_was() {
     let home = home();
     let ledger = Ledger::open(home.path()).unwrap();
     ledger.put(&key("a"), &aside(AsideState::Held), None, at(1)).unwrap();

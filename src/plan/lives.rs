@@ -322,7 +322,7 @@ impl World {
 }
 
 #[test]
-fn a4_after_any_life_the_cloud_holds_what_is_on_disk_exactly_once() {
+fn c2_c4_c5_c6_c7_a4_after_any_life_the_cloud_holds_what_is_on_disk_exactly_once() {
     #[expect(clippy::disallowed_methods, reason = "the length of a campaign is set from outside the test")]
     let lives = std::env::var("VERSYNC_LIVES").ok().and_then(|lives| lives.parse().ok()).unwrap_or(5_000);
     let lost: u64 = (0..lives).map(|seed| World::new(seed).live(seed)).sum();

@@ -47,16 +47,16 @@ async fn a_failed_conversion_has_an_exit_code_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_in_the_middle_again_and_again_each_file_arrives_once() {
+async fn c15_killed_in_the_middle_again_and_again_each_file_arrives_once() {
     let world = World::new().await;
     let paths: Vec<_> = (0..30).map(|n| format!("kit {}/part {n}.obj", n % 4)).collect();
     for path in &paths {
         world.write(path, &path.as_bytes().repeat(2_000));
     }
-    for round in 0..6_u32 {
+    for round in 0..10_u32 {
         let started = world.start(&["sync"]);
         // Killed once it has sent some more: the cloud's own journal is the signal.
-        let sent = usize::try_from(round).unwrap() * 5 + 1;
+        let sent = usize::try_from(round).unwrap() * 3 + 1;
         world.until_requests("POST", "/folders/{id}/source-files", sent).await;
         started.signal("KILL");
         started.end().await;
@@ -93,7 +93,7 @@ async fn run_watches_answers_status_and_stops_gently() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_that_is_wrong_with_a_configuration_is_told_at_once_with_line_and_cure() {
+async fn g1_g2_g8_all_that_is_wrong_with_a_configuration_is_told_at_once_with_line_and_cure() {
     let world = World::new().await;
     let file = world.write("file.fbx", b"");
     world.configure(&format!(

@@ -19,6 +19,7 @@ mod secrets; // no secret is found where none belongs
 mod live; // what an artist does while versync watches
 mod saves; // how the programs of artists save, and that nothing half-written ever leaves
 mod trouble; // requests that break, answers that are lost, processes that are killed
+mod kills; // the binary killed at a moment that the cloud tells of
 mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod roots; // roots that go away, change, fall silent and come back
 mod mounts; // the same with real mounts, where the machine allows them
@@ -37,5 +38,6 @@ mod openapi; // requests and answers agree with the description of the API
 mod first_sync; // a tree arrives whole, once, and is known afterwards
 mod architecture; // the map of src/ and the rules of the house
 mod docs; // the documents say what the code does
+mod matrix; // every row of the fault matrix has its test, or says why not
 mod packaging; // service files agree with the defaults of the code
 mod corpus; // real models and hostile ones: what they name

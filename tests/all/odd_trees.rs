@@ -15,7 +15,7 @@ fn raw(world: &World, path: &[u8]) -> Entry {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_cannot_travel_are_blocked_with_the_reason_and_the_others_arrive() {
+async fn n8_n9_n10_n12_names_that_cannot_travel_are_blocked_with_the_reason_and_the_others_arrive() {
     let world = World::new().await;
     let long = [b'a'; 251].iter().chain(b".fbx").copied().collect::<Vec<_>>();
     let names: [&[u8]; 4] = [b"\xff\xfe.fbx", b"two\nlines.fbx", b"bell\x07.fbx", &long];
@@ -43,7 +43,7 @@ async fn names_that_cannot_travel_are_blocked_with_the_reason_and_the_others_arr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pipes_and_loops_of_links_stop_nothing() {
+async fn n1_n2_n5_pipes_and_loops_of_links_stop_nothing() {
     let world = World::new().await;
     world.write("chair.fbx", b"bytes");
     let outside = tempfile::tempdir().unwrap();
@@ -106,4 +106,28 @@ async fn w8_a_root_that_is_another_directory_than_before_halts_its_mapping_and_n
     std::fs::rename(world.root().with_extension("away"), world.root()).unwrap();
     let (ending, _) = world.sync().await;
     assert!(ending.mappings.is_empty(), "it is back, and nobody had to say so");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n13_n14_names_that_differ_only_in_case_or_unicode_form_are_two_files_and_rest() {
+    let world = World::new().await;
+    let names = ["A.obj", "a.obj", "caf\u{e9}.obj", "cafe\u{301}.obj"];
+    for name in names {
+        world.write(name, name.as_bytes());
+    }
+    if std::fs::read_dir(world.root()).unwrap().count() < names.len() {
+        eprintln!("SKIPPED: this file system takes some of them for one name");
+        return;
+    }
+    let (ending, _) = world.sync().await;
+    assert_eq!(ending.why, Why::Finished);
+    let remote: std::collections::BTreeMap<_, _> =
+        world.remote().into_iter().map(|(path, stored)| (path, stored.blake3)).collect();
+    assert_eq!(remote.len(), names.len(), "{remote:?}");
+    for name in names {
+        assert_eq!(remote[name], crate::world::hash_of(&world.root().join(name)), "{name:?}");
+    }
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.emulator.requests(), [], "none of them is taken for another");
 }

@@ -202,7 +202,7 @@ async fn a1_a_stalled_upload_that_is_retried_is_sent_anew_and_its_old_file_stays
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_adds_and_removes_mappings_while_an_upload_runs() {
+async fn g5_a_reload_adds_and_removes_mappings_while_an_upload_runs() {
     let world = World::new().await;
     let extra = world.dir().join("extra");
     std::fs::create_dir(&extra).unwrap();
@@ -239,7 +239,7 @@ async fn a_reload_adds_and_removes_mappings_while_an_upload_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_of_a_bad_configuration_keeps_the_old_one_and_status_says_so() {
+async fn g4_a_reload_of_a_bad_configuration_keeps_the_old_one_and_status_says_so() {
     let world = World::new().await;
     let mut run = world.serve().await;
     world.configure(&world.settings().replace("uplaods", "").replace("[limits]", "[limits]\nuplaods = 3"));

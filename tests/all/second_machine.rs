@@ -10,7 +10,7 @@ const UPLOAD: &str = "/folders/{id}/source-files";
 const FOLDER: &str = "/folders/{id}/folders";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_ledger_sends_nothing_that_is_already_there() {
+async fn l3_a_lost_ledger_sends_nothing_that_is_already_there() {
     let world = World::new().await;
     world.write("props/chair.fbx", b"chair");
     world.write("props/wood/oak.png", b"oak");

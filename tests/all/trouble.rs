@@ -184,3 +184,25 @@ async fn h1_h2_while_nobody_answers_one_file_tries_for_all() {
     assert_eq!(world.remote().len(), 40);
     assert_eq!(world.entry("0.fbx").state(), State::Synced);
 }
+
+/// The digest of the directory is as it was, so that no walk reads the row.
+#[tokio::test(flavor = "multi_thread")]
+async fn l4_a_damaged_row_that_no_walk_would_read_is_found_at_the_start_and_nothing_is_sent_for_it() {
+    let world = World::new().await;
+    world.write("chair.fbx", b"chair");
+    world.write("table.fbx", b"table");
+    world.sync().await;
+    world.sync().await;
+    world.let_go().await;
+    let db = rusqlite::Connection::open(world.config().state_dir.join("ledger.db")).unwrap();
+    let rot = "UPDATE part SET source_file = zeroblob(16) WHERE position = 0 AND slot = 'current'
+               AND bundle = (SELECT id FROM bundle WHERE path = CAST('chair.fbx' AS BLOB))";
+    assert_eq!(db.execute(rot, []).unwrap(), 1);
+    drop(db);
+    let sent = world.requests("POST", UPLOAD);
+    let mut running = world.run().await;
+    running.synced(&world, &["chair.fbx", "table.fbx"]).await;
+    running.stop().await;
+    assert_eq!(world.requests("POST", UPLOAD), sent, "it is recognised by its bytes");
+    assert_eq!(world.remote().len(), 2);
+}

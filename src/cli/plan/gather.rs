@@ -56,7 +56,7 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
             (Some(it.files), it.troubles.into_iter().map(|(path, why)| format!("{path}: {why}")).collect())
         }
         Err(survey::Error::Ledger(error)) => return Err(error.into()),
-        Err(error @ survey::Error::Disk(_)) => (None, vec![error.to_string()]),
+        Err(error @ (survey::Error::Disk(_) | survey::Error::Panicked)) => (None, vec![error.to_string()]),
         Err(error @ (survey::Error::AnotherRoot { .. } | survey::Error::Emptied { .. })) => {
             (None, vec![format!("{error}; nothing is sent until it is approved")])
         }

@@ -88,7 +88,7 @@ fn the_file_is_found_by_variable_and_at_home_and_its_absence_is_told() {
 }
 
 #[test]
-fn a_configuration_that_others_may_write_is_refused() {
+fn g7_a_configuration_that_others_may_write_is_refused() {
     let machine = Machine::new();
     for mode in [0o620, 0o602, 0o666] {
         machine.chmod("cfg/versync.toml", mode);
@@ -99,7 +99,7 @@ fn a_configuration_that_others_may_write_is_refused() {
 }
 
 #[test]
-fn a_stranger_s_configuration_is_refused() {
+fn g7_a_stranger_s_configuration_is_refused() {
     let machine = Machine::new();
     // Only root can give a file away; for all others the rule itself is tested in `place`.
     if std::os::unix::fs::chown(machine.at("cfg/versync.toml"), Some(12_345), None).is_ok() {
@@ -108,7 +108,7 @@ fn a_stranger_s_configuration_is_refused() {
 }
 
 #[test]
-fn a_secret_that_others_may_read_is_refused() {
+fn g6_a_secret_that_others_may_read_is_refused() {
     let machine = Machine::new();
     for mode in [0o640, 0o604, 0o644] {
         machine.chmod("cfg/token", mode);
@@ -135,7 +135,7 @@ fn a_missing_root_is_told_apart_from_a_fault_and_a_file_is_no_root() {
 }
 
 #[test]
-fn two_spellings_of_one_root_are_refused() {
+fn g3_two_spellings_of_one_root_are_refused() {
     let machine = Machine::new();
     fs::create_dir(machine.at("root/inside")).unwrap();
     symlink(machine.at("root"), machine.at("same")).unwrap();
@@ -151,7 +151,7 @@ fn two_spellings_of_one_root_are_refused() {
 }
 
 #[test]
-fn w15_nothing_of_ours_may_lie_inside_a_root() {
+fn g6_w15_nothing_of_ours_may_lie_inside_a_root() {
     let machine = Machine::new();
     machine.configure("[log]\nfile = \"~/root/new/versync.log\"", &[("a", "root")]);
     assert!(machine.refusal().contains("the log "));

@@ -98,7 +98,7 @@ fn every_kind_of_fault_is_named_with_its_cure() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
+fn g2_g9_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
     let text = "stat_dir = \"/s\"\n[limits]\nuploads = 900\n[auth]\nuser_token_file = \"/t\"\n[[mapping]]\nname = \"a\"\n\
                 path = \"a\"\nfolder = \"x\"\n\tsettle = \"soon\"\n";
     insta::assert_snapshot!(told(text), @r#"
@@ -145,7 +145,7 @@ fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
 }
 
 #[test]
-fn broken_toml_is_shown_where_it_breaks() {
+fn g1_broken_toml_is_shown_where_it_breaks() {
     insta::assert_snapshot!(told("[limits]\nuploads = = 4\n"), @r#"
     error: failed to read TOML: extra `=`, expected nothing
      --> versync.toml:2:11

@@ -95,7 +95,7 @@ fn every_file_is_told_once_with_the_stat_that_a_look_gives() {
 }
 
 #[test]
-fn links_and_special_files_are_counted_and_loops_of_links_end() {
+fn n1_n2_n5_links_and_special_files_are_counted_and_loops_of_links_end() {
     let (dir, root) = tree();
     write(dir.path(), "d/a.fbx", "x");
     symlink("b", dir.path().join("a")).unwrap();
@@ -125,7 +125,7 @@ fn w11_a_directory_that_cannot_be_listed_is_incomplete_and_not_empty() {
 }
 
 #[test]
-fn an_ignore_file_that_cannot_be_obeyed_leaves_its_directory_unknown() {
+fn n18_an_ignore_file_that_cannot_be_obeyed_leaves_its_directory_unknown() {
     let (dir, root) = tree();
     write(dir.path(), "ok/a.fbx", "x");
     write(dir.path(), "long/.versyncignore", vec![b'\n'; LONGEST_IGNORE_FILE + 1]);
@@ -205,7 +205,7 @@ fn the_walk_and_the_answer_for_one_path_agree_on_nasty_rules() {
 }
 
 #[test]
-fn a_tree_deeper_than_a_path_may_be_long_is_walked_looked_at_and_judged() {
+fn n12_a_tree_deeper_than_a_path_may_be_long_is_walked_looked_at_and_judged() {
     let (dir, root) = tree();
     let name = "n".repeat(255);
     let levels = 40;

@@ -56,7 +56,7 @@ fn flip(db: &Connection, table: &Table, row: &[Value], column: usize, flipped: &
 }
 
 #[test]
-fn every_flipped_byte_of_a_row_is_found_or_harmless() {
+fn l4_every_flipped_byte_of_a_row_is_found_or_harmless() {
     const TABLES: [&str; 8] = ["bundle", "file", "part", "asset", "copy", "fence", "conversion", "directory"];
     let home = home();
     let ledger = Ledger::open(home.path()).unwrap();
@@ -101,7 +101,7 @@ fn every_flipped_byte_of_a_row_is_found_or_harmless() {
 }
 
 #[test]
-fn a_damaged_bundle_is_absent_counted_and_looked_at_again() {
+fn l4_a_damaged_bundle_is_absent_counted_and_looked_at_again() {
     let home = home();
     let ledger = Ledger::open(home.path()).unwrap();
     ledger.put(&key("a/b"), &rich(), None, at(1)).unwrap();
@@ -153,7 +153,7 @@ fn replace(home: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_set_aside_and_never_overwritten() {
+fn l3_a_file_that_is_no_database_is_set_aside_and_never_overwritten() {
     let home = home();
     closed(home.path());
     for number in 1..=2 {
@@ -173,7 +173,7 @@ fn a_file_that_is_no_database_is_set_aside_and_never_overwritten() {
 }
 
 #[test]
-fn garbage_anywhere_in_the_file_never_becomes_an_entry() {
+fn l3_garbage_anywhere_in_the_file_never_becomes_an_entry() {
     let home = home();
     let sound = closed(home.path());
     let pages = sound.len() / 4_096;
@@ -202,7 +202,7 @@ fn garbage_anywhere_in_the_file_never_becomes_an_entry() {
 }
 
 #[test]
-fn a_truncated_ledger_is_set_aside() {
+fn l3_a_truncated_ledger_is_set_aside() {
     let home = home();
     let sound = closed(home.path());
     replace(home.path(), &sound[..sound.len() / 2]);
@@ -210,7 +210,7 @@ fn a_truncated_ledger_is_set_aside() {
 }
 
 #[test]
-fn a_ledger_of_a_newer_binary_is_refused_and_left_as_it_is() {
+fn c13_a_ledger_of_a_newer_binary_is_refused_and_left_as_it_is() {
     let home = home();
     closed(home.path());
     let newer = schema::NEWEST + 1;
@@ -226,7 +226,7 @@ fn a_ledger_of_a_newer_binary_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_schema_number_that_the_tables_contradict_is_damage() {
+fn c13_a_schema_number_that_the_tables_contradict_is_damage() {
     let home = home();
     closed(home.path());
     let ledger = Ledger::open(home.path()).unwrap();

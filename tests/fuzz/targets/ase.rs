@@ -1,0 +1,4 @@
+//! The reader of references: Ase.
+#![no_main]
+
+versync_fuzz::reader!(Ase);

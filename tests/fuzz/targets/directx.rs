@@ -1,0 +1,4 @@
+//! The reader of references: DirectX.
+#![no_main]
+
+versync_fuzz::reader!(DirectX);

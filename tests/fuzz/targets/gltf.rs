@@ -1,0 +1,4 @@
+//! The reader of references: Gltf.
+#![no_main]
+
+versync_fuzz::reader!(Gltf);

@@ -1,0 +1,4 @@
+//! The reader of references: Ifc.
+#![no_main]
+
+versync_fuzz::reader!(Ifc);

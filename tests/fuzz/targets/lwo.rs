@@ -1,0 +1,4 @@
+//! The reader of references: Lwo.
+#![no_main]
+
+versync_fuzz::reader!(Lwo);

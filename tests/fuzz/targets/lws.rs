@@ -1,0 +1,4 @@
+//! The reader of references: Lws.
+#![no_main]
+
+versync_fuzz::reader!(Lws);

@@ -1,0 +1,4 @@
+//! The reader of references: MaterialX.
+#![no_main]
+
+versync_fuzz::reader!(MaterialX);

@@ -1,0 +1,4 @@
+//! The reader of references: Ply.
+#![no_main]
+
+versync_fuzz::reader!(Ply);

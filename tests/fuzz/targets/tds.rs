@@ -1,0 +1,4 @@
+//! The reader of references: Tds.
+#![no_main]
+
+versync_fuzz::reader!(Tds);

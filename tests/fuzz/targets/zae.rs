@@ -1,0 +1,4 @@
+//! The reader of references: Zae.
+#![no_main]
+
+versync_fuzz::reader!(Zae);
