@@ -120,6 +120,14 @@ struct Hold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Probe;
 
+/// The next whole number of `most` after `noted`.
+fn next_turn(noted: Tick, now: Tick, most: Duration) -> Tick {
+    let (since, most) = (now.since(noted).as_nanos(), most.as_nanos().max(1));
+    let turns = (since / most).saturating_add(1);
+    let after = u64::try_from(turns.saturating_mul(most)).map_or(Duration::MAX, Duration::from_nanos);
+    noted.plus(after)
+}
+
 impl Agenda {
     /// An empty agenda.
     #[must_use]
@@ -138,7 +146,13 @@ impl Agenda {
 
     /// Something was heard of a bundle: it is due once nothing more is heard for `quiet`.
     pub fn note(&mut self, key: Key, voucher: Voucher, now: Tick, quiet: Duration) {
-        let due = now.plus(quiet);
+        self.note_within(key, voucher, now, quiet, Duration::MAX);
+    }
+
+    /// As [`Agenda::note`], but a bundle of which something is heard all the time is looked at every `most` all the same.
+    pub fn note_within(&mut self, key: Key, voucher: Voucher, now: Tick, quiet: Duration, most: Duration) {
+        let noted = self.slots.get(&key).map_or(now, |slot| slot.noted);
+        let due = now.plus(quiet).min(next_turn(noted, now, most));
         match self.slots.get_mut(&key) {
             None => {
                 self.due.insert((due, key.clone()));

@@ -6,6 +6,7 @@ mod again;
 mod barred;
 mod look;
 mod reckon;
+mod release;
 mod trace;
 
 use std::sync::Arc;
@@ -395,8 +396,8 @@ async fn finish(
     if verdict == Verdict::Done && is == State::Synced {
         unmark(desk, key).await?;
     }
-    if releases(action) {
-        also.extend(release(desk, key).await?);
+    if release::releases(action) {
+        also.extend(release::release(desk, key).await?);
     }
     // What others carry too is theirs to send anew.
     if has_moved || is == State::Deleted {
@@ -409,35 +410,6 @@ async fn finish(
         );
     }
     Ok(Ended { key: key.clone(), verdict, reach, was: found.was, is, entry: Some(Arc::new(new)), also })
-}
-
-/// Whether a bundle carries nothing any more: its lead is gone, or not ours to send.
-fn releases(action: &Action) -> bool {
-    match action {
-        Action::Forget => true,
-        Action::StandAside(aside, _) => matches!(aside.state, AsideState::Deleted | AsideState::Detached),
-        Action::Rest
-        | Action::Wait(_)
-        | Action::Consult
-        | Action::Verify(_)
-        | Action::Relocate(_)
-        | Action::Clear(_)
-        | Action::Restore(_)
-        | Action::Upload(_)
-        | Action::LookUp(..)
-        | Action::Follow(..) => false,
-    }
-}
-
-/// Forgets what a lead refers to. The files that it carried are their own now, or other models'.
-async fn release(desk: &Arc<Desk>, lead: &Key) -> Result<Vec<Key>, ledger::Error> {
-    let (ledger, lead) = (desk.ledger.clone(), lead.clone());
-    blocking(move || {
-        let carried = ledger.references(&lead)?;
-        ledger.put_references(&lead, &[])?;
-        Ok(carried.into_iter().map(|(path, _)| Key::new(lead.mapping.clone(), path)).collect())
-    })
-    .await
 }
 
 /// The bundle was looked at as a whole and rests: what marked it has been dealt with.

@@ -97,7 +97,7 @@ impl Daemon {
                 if !self.agenda.contains(&key) {
                     self.desk.meter.found(0);
                 }
-                self.agenda.note(key, voucher, ambient::tick(), quiet);
+                self.agenda.note_within(key, voucher, ambient::tick(), quiet, policy.settle_max);
             }
             Hint::Below { path, .. } => round.want(Job::survey(path)),
             Hint::Whole(_) => round.want(Job::survey(RelPath::root())),

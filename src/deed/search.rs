@@ -11,7 +11,7 @@ use crate::desk::Desk;
 use crate::file::entry::Doubt;
 use crate::file::{ContentHash, Intent, Part, PartName};
 use crate::id::{SourceFileId, UploadTaskId};
-use crate::plan::{Finding, Outcome};
+use crate::plan::{Finding, Outcome, UNNAMED};
 use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
 
@@ -36,7 +36,7 @@ pub(super) async fn look_up(desk: &Arc<Desk>, intent: &Intent, doubt: &Doubt) ->
     let untold = tasks.iter().find(|task| task.conversions.is_empty() && !task.status.is_final());
     match by_files(desk, intent, None, untold).await {
         // Only when listings have had their time: until then a new file may simply not be listed yet.
-        Outcome::NotThere if has_waited(desk, doubt) => under_an_old_id(desk, intent).await,
+        Outcome::NotThere if has_waited(desk, doubt) => under_an_old_id(desk, intent, doubt).await,
         told => told,
     }
 }
@@ -47,14 +47,21 @@ fn has_waited(desk: &Desk, doubt: &Doubt) -> bool {
 
 /// Whether the attempt arrived as a file that was there before: a cloud may put new bytes under the old id, or keep equal bytes
 /// once. Neither is documented, so a file of ours with the right size is downloaded and compared before anything is sent again.
-async fn under_an_old_id(desk: &Arc<Desk>, intent: &Intent) -> Outcome {
+///
+/// Under another name it is only believed where the cloud has certainly taken the attempt in: else an equal file beside it would
+/// stand for one that never arrived.
+async fn under_an_old_id(desk: &Arc<Desk>, intent: &Intent, doubt: &Doubt) -> Outcome {
     let [lead] = &*intent.parts else { return Outcome::NotThere };
     let listing = match desk.client.source_files(intent.folder).await {
         Ok(listing) => listing,
         Err(error) => return Outcome::Failed(error.into_failure()),
     };
-    let mut of_this_size: Vec<_> =
-        listing.items.iter().filter(|file| file.size == lead.content.size).collect();
+    let is_taken = doubt.why == UNNAMED;
+    let is_named = |file: &cloud::SourceFile| {
+        file.original_name == lead.name.as_str() || file.name == lead.name.as_str()
+    };
+    let fits = |file: &&cloud::SourceFile| file.size == lead.content.size && (is_taken || is_named(file));
+    let mut of_this_size: Vec<_> = listing.items.iter().filter(fits).collect();
     of_this_size.sort_by_key(|file| file.original_name != lead.name.as_str());
     for file in of_this_size.into_iter().take(OLD_IDS) {
         match claimed(desk, file.id).await {

@@ -101,7 +101,7 @@ fn a_cancelled_read_ends() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_read_is_changed_or_at_least_racy() {
+fn f1_a_file_that_changes_while_it_is_read_is_changed_or_at_least_racy() {
     use std::sync::atomic::{AtomicBool, Ordering};
     let (dir, root) = tree();
     write(dir.path(), "a.fbx", vec![0; 1 << 20]);
@@ -289,7 +289,7 @@ fn n8_n11_an_odd_name_is_found_by_its_raw_bytes_and_shown_escaped() {
 }
 
 #[test]
-fn an_unreadable_file_is_denied() {
+fn f12_an_unreadable_file_is_denied() {
     let (dir, root) = tree();
     if !permissions_bind(dir.path()) {
         return;

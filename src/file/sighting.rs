@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_touched_within_the_tick_of_its_stamps_is_racy() {
+    fn f9_a_file_touched_within_the_tick_of_its_stamps_is_racy() {
         let at = |nanos| Fingerprint {
             size: 1,
             mtime: Timestamp::from_nanos(nanos),

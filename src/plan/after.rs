@@ -13,6 +13,9 @@ use crate::timestamp::Timestamp;
 use crate::verdict::{Blame, Verdict};
 use std::time::Duration;
 
+/// Why an attempt is in doubt that the cloud has certainly taken in.
+pub const UNNAMED: &str = "the cloud took it in without naming an upload task; it is being looked up";
+
 /// How many times `ambiguous_wait` somebody is waited for who would know more.
 const UNTOLD: u32 = 10;
 
@@ -121,8 +124,7 @@ fn uploaded(
             (with(Attempt::Sent(intent.clone(), task)), Verdict::LookAgain(patience.poll_first))
         }
         Outcome::TakenUnnamed => {
-            let doubt =
-                fresh_doubt("the cloud took it in without naming an upload task; it is being looked up");
+            let doubt = fresh_doubt(UNNAMED);
             (with(Attempt::Ambiguous(intent.clone(), doubt)), Verdict::LookAgain(patience.poll_first))
         }
         Outcome::Unanswered(failure) => {

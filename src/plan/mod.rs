@@ -14,7 +14,7 @@ mod returning;
 
 use std::time::Duration;
 
-pub use after::after;
+pub use after::{UNNAMED, after};
 pub use clear::{BRAKE_WINDOW, Cause, Clearance, brake, clearance, cleared};
 pub use decide::{before, decide, is_same_file};
 pub use moves::{Departed, Origin, Relocation, is_settled, origin, renamed_directories};

@@ -148,6 +148,20 @@ async fn a_pass_that_is_dropped_at_any_moment_leaves_one_remote_file_for_each_lo
     assert_eq!(remote.len(), paths.len());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_upload_is_not_taken_for_an_equal_file_of_another_name() {
+    let world = World::new().await;
+    world.write("chair.fbx", b"the same");
+    world.sync().await;
+    world.write("stool.fbx", b"the same");
+    let lost = FaultKind::StatusAfterBody { status: 502, body: String::new() };
+    world.emulator.fault(Fault::next("POST", UPLOAD, lost));
+    world.sync().await;
+    world.sync().await;
+    let names: Vec<_> = world.remote().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(names, ["chair.fbx", "stool.fbx"]);
+}
+
 /// Forty files and no cloud: a few tries, not one for each file, and everything arrives when it is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn h1_h2_while_nobody_answers_one_file_tries_for_all() {
