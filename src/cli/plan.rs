@@ -61,6 +61,8 @@ struct Planned {
     deed: Deed,
     reason: String,
     bytes: u64,
+    /// The bundle that it was, if it only moved.
+    from: Option<Key>,
 }
 
 /// The plan of one mapping.
@@ -182,7 +184,7 @@ impl Deed {
             Self::Hold => "held back",
             Self::Restore => "whose bytes came back, to be made current again without sending",
             Self::Clear => "with remote files to be archived or deleted",
-            Self::Gone => "gone from disk; the remote copies are kept",
+            Self::Gone => "gone from disk",
             Self::Detach => "now excluded; the remote copies are kept",
             Self::Forget => "gone before being sent",
         }

@@ -1,6 +1,6 @@
 //! From a survey, or from the ledger of an instance at work, to what would be done about each bundle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Deed, Outlook, Planned, Plans};
@@ -13,8 +13,8 @@ use crate::desk::Desk;
 use crate::file::entry::AsideState;
 use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
 use crate::ledger::{self, Reader};
-use crate::mapping::Mapping;
-use crate::plan::{Action, Origin};
+use crate::mapping::{Fate, Mapping};
+use crate::plan::{self, Action, Cause, Origin};
 use crate::survey::{self, Found, Visitor};
 
 /// States that a survey does not bring up while their files stay as they are.
@@ -63,11 +63,38 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
     };
     if files.is_some() {
         the_rest(desk, &mapping.name, &plans)?;
+        clearances(desk, mapping, &plans)?;
     } else {
         troubles.push("nothing would be done about this mapping".to_owned());
     }
-    let planned = plans.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut planned = plans.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // What only moved is not gone.
+    let origins: BTreeSet<Key> = planned.values().filter_map(|it| it.from.clone()).collect();
+    planned.retain(|key, it| it.deed != Deed::Gone || !origins.contains(key));
     Ok(Outlook { mapping: mapping.name.clone(), files, planned, troubles })
+}
+
+/// What the policies would take away of bundles that a survey does not bring up: it needs an agreement and a quiet moment.
+fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failure> {
+    if !mapping.policy.is_destructive() {
+        return Ok(());
+    }
+    let mut keys = desk.ledger.keys_in_state(&mapping.name, State::Deleted)?;
+    keys.extend(desk.ledger.keys_with_replaced(&mapping.name)?);
+    for key in keys {
+        if let Some(it) = plan::clearance(&desk.ledger.entry(&key)?, &mapping.policy) {
+            let files = render::things(it.files.len() as u64, "remote file", "remote files");
+            let done = if it.fate == Fate::Archive { "archived" } else { "deleted" };
+            let why = match it.cause {
+                Cause::Gone => "it is gone from disk",
+                Cause::Replaced => "newer versions replaced them",
+            };
+            let reason = format!("{files} to be {done}: {why}");
+            let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None };
+            plans.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(planned);
+        }
+    }
+    Ok(())
 }
 
 /// What a survey leaves out: attempts that are open, and files that stand aside.
@@ -144,7 +171,11 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
         Action::LookUp(_, doubt) => (Deed::LookUp, doubt.why.clone(), size),
         Action::Follow(_, conversion) => (Deed::Follow, conversion.progress.clone(), size),
     };
-    Some(Planned { deed, reason, bytes })
+    let from = match (deed, origin) {
+        (Deed::Move, Origin::Moved(from)) => Some(from.key.clone()),
+        (_, Origin::Moved(_) | Origin::Nowhere | Origin::Pending(_)) => None,
+    };
+    Some(Planned { deed, reason, bytes, from })
 }
 
 fn sending(entry: &Entry) -> (Deed, String) {
@@ -211,7 +242,7 @@ fn ahead(entry: &Entry) -> Planned {
             | State::Deleted,
         ) => (Deed::Hold, told.unwrap_or_default()),
     };
-    Planned { deed, reason, bytes }
+    Planned { deed, reason, bytes, from: None }
 }
 
 #[cfg(test)]
