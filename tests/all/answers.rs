@@ -175,6 +175,11 @@ async fn a5_a_listing_that_lags_makes_no_second_file_within_the_wait_and_an_orph
         assert_eq!(world.remote().len(), sent, "{lag}");
         let orphans = entry.copies.iter().filter(|copy| copy.role == Role::Orphan).count();
         assert!(orphans < sent, "{lag}: {orphans} orphans");
+        // What shows up later is told by a comparison.
+        world.turn(&[("listing_lag_ms", "0"), ("list_delay_ms", "0")]);
+        let told = world.versync(&["verify", "--json"]).await.json();
+        let told = told.to_string().matches(r#""finding":"orphan""#).count();
+        assert!(told >= sent - 1, "{lag}: sent {sent} times, {told} orphans");
     }
 }
 

@@ -323,7 +323,7 @@ fn an_artist_in_a_process_of_their_own() {
 
 /// `VERSYNC_SAVES=10000` makes a campaign of it, `VERSYNC_SEED` another one.
 #[tokio::test(flavor = "multi_thread")]
-async fn f4_f5_saves_at_random_moments_never_send_what_no_save_ever_held() {
+async fn f4_saves_at_random_moments_never_send_what_no_save_ever_held() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |it| it.parse().unwrap());
     let (saves, seed) = (number("VERSYNC_SAVES", 300), number("VERSYNC_SEED", 42));
     let world = World::new().await;

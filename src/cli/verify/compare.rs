@@ -241,10 +241,18 @@ impl Comparison<'_> {
         }
         let current = bundles.iter().flat_map(|(_, entry)| &entry.current);
         ours.extend(current.flat_map(|it| it.parts().map(|part| (part.source_file, None))));
+        let is_ours = |(id, _): &(&SourceFileId, &There)| ours.contains_key(id);
+        let known: HashSet<(&str, u64)> =
+            there.iter().filter(is_ours).map(|(_, file)| (file.path.as_str(), file.size)).collect();
         let told = |(id, file): (&SourceFileId, &There)| {
             let (finding, detail) = match ours.get(id) {
                 Some(None) => return None,
                 Some(Some(finding)) => (*finding, "a copy of ours that is not current"),
+                // An upload whose answer was lost may show only after its bytes were sent once more. Nobody can prove it.
+                None if known.contains(&(file.path.as_str(), file.size)) => (
+                    Finding::Orphan,
+                    "like a file of ours: perhaps an upload whose answer was lost; it is kept",
+                ),
                 None => (Finding::Foreign, "not ours"),
             };
             Some(Found {

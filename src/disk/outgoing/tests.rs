@@ -169,7 +169,7 @@ async fn a_last_part_without_bytes_confirms_the_request_at_its_end() {
 }
 
 #[tokio::test]
-async fn a_file_replaced_by_another_is_still_sent_as_it_was() {
+async fn f5_a_file_replaced_by_another_is_still_sent_as_it_was() {
     let request = request(&[("a.fbx", SIZE)]);
     let (taken, ended, outcome) = request
         .send(1, |dir| {
@@ -207,7 +207,7 @@ async fn parts_taken_out_of_order_never_make_a_whole_request() {
 
 #[tokio::test]
 async fn f2_f3_f4_a_file_cut_grown_or_rewritten_at_1_50_and_99_percent_never_arrives_whole() {
-    const CHUNKS: usize = 20;
+    const CHUNKS: usize = 100;
     let size = CHUNKS * FULL;
     type Meddle = fn(&Path, u64);
     let truncate: Meddle = |path, size| writable(path).set_len(size / 3).unwrap();
@@ -221,8 +221,8 @@ async fn f2_f3_f4_a_file_cut_grown_or_rewritten_at_1_50_and_99_percent_never_arr
         file.set_modified(mtime).unwrap();
     };
     for (what, meddle) in [("truncate", truncate), ("grow", grow), ("rewrite", rewrite), ("hide", hide)] {
-        // Before the first chunk, the middle one and the last but one; the last is read after that.
-        for at in [0, CHUNKS / 2, CHUNKS - 2] {
+        // Before the last chunk but one: the last is read after that.
+        for at in [1, CHUNKS / 2, CHUNKS - 2] {
             let request = request(&[("a.fbx", size)]);
             let (taken, ended, outcome) =
                 request.send(at, |dir| meddle(&dir.join("a.fbx"), size as u64)).await;
