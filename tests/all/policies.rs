@@ -188,6 +188,22 @@ async fn replaced_versions_go_after_the_new_one_has_converted_but_for_those_that
     assert!(entry.copies[0].version.is_some());
 }
 
+/// Each pass opens the ledger anew, as a start after a kill does.
+#[tokio::test(flavor = "multi_thread")]
+async fn c9_a_replaced_version_that_was_left_is_cleared_by_the_next_pass_and_the_new_one_lives() {
+    let world = with("on_change = \"delete\"", 1).await;
+    let old = world.entry("part 0.obj").current.unwrap().lead.source_file.to_string();
+    world.write("part 0.obj", b"two");
+    world.sync().await;
+    assert!(world.remote().iter().any(|(_, stored)| stored.id == old), "nobody agreed yet");
+    agree(&world).await;
+    world.sync().await;
+    let live = world.entry("part 0.obj").current.unwrap().lead.source_file.to_string();
+    let left: Vec<_> = world.remote().into_iter().map(|(_, stored)| stored.id).collect();
+    assert_eq!(left, [live]);
+    assert!(!left.contains(&old));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_fails_to_convert_takes_nothing_away() {
     let world = with("on_change = \"delete\"", 1).await;
@@ -203,7 +219,7 @@ async fn a_version_that_fails_to_convert_takes_nothing_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a5_a8_files_of_others_and_linked_ones_survive_every_policy() {
+async fn l6_a8_files_of_others_and_linked_ones_survive_every_policy() {
     let world = with("on_delete = \"delete\"\non_change = \"delete\"", 2).await;
     // Another machine's ledger: what it finds is linked.
     fs::remove_dir_all(world.config().state_dir).unwrap();
