@@ -424,6 +424,8 @@ impl Daemon {
                     self.troubles.remove(&name);
                 }
                 self.owes_reckoning(&name);
+                // A manifest that was never written, or that somebody removed, is written too.
+                self.record.touch();
             }
             // A path that is no directory: it is looked at by itself.
             round::Outcome::NotADirectory(path) => {

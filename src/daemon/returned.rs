@@ -57,7 +57,7 @@ impl Daemon {
         }
         self.may_clear(&ended);
         self.chronicle.step(&ended, now);
-        if ended.was != ended.is {
+        if ended.was != ended.is || ended.reach == Reach::Cloud {
             self.record.touch();
         }
         match &told {
