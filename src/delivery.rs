@@ -4,6 +4,7 @@
 
 mod again;
 mod barred;
+mod hold;
 mod look;
 mod reckon;
 mod release;
@@ -22,7 +23,7 @@ use crate::file::{Key, RelPath, Sighting, State};
 use crate::ledger::{self, Swapped};
 use crate::mapping::Admission;
 use crate::mapping::format::is_dependent;
-use crate::plan::{self, Action, Moment, Origin, Outcome, Remote};
+use crate::plan::{self, Action, Cause, Moment, Origin, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
@@ -85,6 +86,7 @@ pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Erro
     if policy.is_destructive()
         && is_idle(&action, &entry)
         && let Some(clearance) = reckon::of(&desk.ledger, &post.mapping, &errand.key, &entry)?
+        && is_shown(clearance.cause, &sighting)
         && desk.grants.take(&errand.key)
     {
         action = Action::Clear(clearance);
@@ -107,6 +109,14 @@ fn is_idle(action: &Action, entry: &Entry) -> bool {
         | Action::Upload(_)
         | Action::LookUp(..)
         | Action::Follow(..) => false,
+    }
+}
+
+/// Whether the disk shows, right now, what remote files are taken away for. That nothing could be seen shows nothing.
+fn is_shown(cause: Cause, sighting: &Sighting) -> bool {
+    match cause {
+        Cause::Gone => matches!(sighting, Sighting::Absent(_)),
+        Cause::Replaced => matches!(sighting, Sighting::Whole(_)),
     }
 }
 
@@ -197,11 +207,18 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
     let mut consulted = None;
+    let mut hold = None;
     while let Action::Consult | Action::Verify(_) | Action::Relocate(_) = action {
         reach = Reach::Cloud;
         let outcome = match &action {
             Action::Verify(claim) => deed::verify(desk, claim).await,
-            Action::Relocate(_) => deed::perform(desk, &post, &action).await,
+            Action::Relocate(relocation) => {
+                hold = hold::take(desk, &relocation.from.key, &relocation.from.entry).await?;
+                if hold.is_none() {
+                    return Ok(again_later(desk, key, &found));
+                }
+                deed::perform(desk, &post, &action).await
+            }
             _ => match consult(desk, &post, &key, &sighting).await {
                 Ok(remote) => {
                     action =
@@ -241,6 +258,14 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         return Ok(left(key, &found));
     }
 
+    if let Action::Clear(_) = action {
+        hold = hold::take(desk, &key, &found.stored).await?;
+        if hold.is_none() {
+            desk.grants.done(&key);
+            return Ok(again_later(desk, key, &found));
+        }
+    }
+
     // The permit comes before the intent: what is written down is about to happen.
     let permit = match &action {
         Action::Upload(_) => Some(Arc::clone(&desk.uploads).acquire_owned().await),
@@ -277,7 +302,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         | Action::Relocate(_) => Outcome::Nothing,
     };
     drop(permit);
-    finish(desk, &key, found, entry, &action, outcome, reach).await
+    let ended = finish(desk, &key, found, entry, &action, outcome, reach).await;
+    // Only now that it is written down may others have its remote files.
+    drop(hold);
+    ended
 }
 
 /// What a step found when it began: the ledger's entry and its state, the members that the bundle carries, and the bundles
@@ -287,6 +315,11 @@ struct Found {
     was: State,
     members: Vec<(RelPath, Seen)>,
     leads: Vec<Key>,
+}
+
+/// The end of a step that found others at work on the remote files that it needs.
+fn again_later(desk: &Desk, key: Key, found: &Found) -> Ended {
+    Ended { verdict: Verdict::LookAgain(desk.patience.poll_first), reach: Reach::Local, ..left(key, found) }
 }
 
 /// The end of a step that leaves a bundle as it was, because nothing is to be sent.

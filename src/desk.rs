@@ -1,11 +1,11 @@
 //! What the flows work at: mappings and doors, laid out once. Holds, and does nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
@@ -164,8 +164,11 @@ pub struct Departures {
     since: Mutex<HashMap<Key, Tick>>,
     /// Set once nobody waits for what may come back.
     at_once: OnceLock<()>,
-    /// Held while a directory is being renamed: a thousand files of it ask for the same.
-    pub renaming: tokio::sync::Mutex<BTreeSet<(Key, Key)>>,
+    /// Renames that were refused. Written while a directory is being renamed, since a thousand files of it ask for the same; read
+    /// by whoever needs that none is.
+    pub renaming: Arc<RwLock<BTreeSet<(Key, Key)>>>,
+    /// Bundles whose remote files somebody is renaming, moving or removing.
+    claimed: Arc<Mutex<HashSet<Key>>>,
 }
 
 /// How many paths that are away are kept in mind.
@@ -189,9 +192,29 @@ impl Departures {
         needed.saturating_sub(now.since(*since.entry(key.clone()).or_insert(now)))
     }
 
+    /// Claims the remote files of a bundle, until the claim is dropped; none if somebody else has.
+    #[must_use]
+    pub fn claim(&self, key: &Key) -> Option<Claim> {
+        let is_free = self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        is_free.then(|| Claim { key: key.clone(), claimed: Arc::clone(&self.claimed) })
+    }
+
     /// It is there.
     pub fn returned(&self, key: &Key) {
         self.since.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// The sole right to change the remote files of a bundle.
+#[derive(Debug)]
+pub struct Claim {
+    key: Key,
+    claimed: Arc<Mutex<HashSet<Key>>>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }
 
@@ -231,6 +254,12 @@ impl Grants {
             }
             Some(_) | None => false,
         }
+    }
+
+    /// Nothing of a mapping is under way: a grant that nobody took (its file came back) is worth nothing any more.
+    pub fn withdraw(&self, mapping: &MappingName) {
+        let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        grants.retain(|key, (_, granted)| key.mapping != *mapping || *granted == Granted::Used);
     }
 
     /// It was done: should the same come up again, it may be granted again.

@@ -41,6 +41,7 @@ pub fn reckon(desk: &Desk, post: &Arc<Post>) -> Result<Reckoned, ledger::Error> 
     if !mapping.policy.is_destructive() {
         return Ok(reckoned);
     }
+    desk.grants.withdraw(&mapping.name);
     let due = due(&desk.ledger, mapping)?;
     let gone = due.iter().filter(|(_, it)| it.cause == Cause::Gone).count() as u64;
     let name = &mapping.name;
@@ -97,7 +98,7 @@ fn due(ledger: &Ledger, mapping: &Mapping) -> Result<Vec<(Key, Clearance)>, ledg
         keys.extend(ledger.keys_in_state(&mapping.name, State::Deleted)?);
     }
     if mapping.policy.on_change != Fate::Keep {
-        keys.extend(ledger.keys_with_replaced(&mapping.name)?);
+        keys.extend(ledger.keys_with_replaced(&mapping.name, mapping.policy.keep_versions)?);
     }
     let mut due = Vec::new();
     for key in keys {
@@ -138,7 +139,7 @@ pub fn pending(reader: &ledger::Reader, mapping: &Mapping) -> Result<Pending, le
     for key in reader.in_state(&mapping.name, State::Deleted, usize::MAX)? {
         pending.gone += u64::from(clearance(&reader.entry(&key)?, &mapping.policy).is_some());
     }
-    for key in reader.keys_with_replaced(&mapping.name)? {
+    for key in reader.keys_with_replaced(&mapping.name, mapping.policy.keep_versions)? {
         let it = clearance(&reader.entry(&key)?, &mapping.policy);
         pending.replaced += u64::from(it.is_some_and(|it| it.cause == Cause::Replaced));
     }

@@ -36,11 +36,11 @@ pub(super) fn origin(desk: &Desk, key: &Key, whole: &Whole) -> Result<Origin, le
         if candidate == *key {
             continue;
         }
-        let entry = desk.ledger.entry(&candidate)?;
         let Some(post) = desk.posts.get(&candidate.mapping) else { continue };
         if !is_gone(desk, post, &candidate)? {
             continue;
         }
+        let entry = desk.ledger.entry(&candidate)?;
         let needed = post.mapping.policy.delete_settle;
         let wait = desk.departures.wait(&candidate, needed, ambient::tick());
         let holds_it = entry.live_content() == Some(whole.seen.content);
@@ -130,7 +130,7 @@ pub(super) async fn directory(
         return Ok(None);
     }
     // All files of the directory ask for the same: the first renames it, and the others find that they are known.
-    let mut refused = desk.departures.renaming.lock().await;
+    let mut refused = desk.departures.renaming.write().await;
     let found = {
         let (desk, post, key) = (Arc::clone(desk), Arc::clone(post), key.clone());
         let refused = refused.clone();
@@ -155,7 +155,12 @@ pub(super) async fn directory(
         Ok(Renamed::Yes) => {
             let (ledger, name) = (desk.ledger.clone(), key.mapping.clone());
             let (was, is) = (from.clone(), to.clone());
-            let also = blocking(move || ledger.rename_directory(&name, &was, &is, ambient::now())).await?;
+            let renamed = blocking(move || ledger.rename_directory(&name, &was, &is, ambient::now())).await?;
+            let Some(also) = renamed else {
+                // Something new was put there meanwhile; what moved follows file by file, and its folder is found by its name.
+                refused.insert((old, new));
+                return Ok(None);
+            };
             tracing::info!(mapping = %key.mapping, "the directory {from} was renamed to {to}; nothing was sent");
             Ok(Some(ended(key, Verdict::LookAgain(Duration::ZERO), Reach::Cloud, also)))
         }

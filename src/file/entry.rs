@@ -62,6 +62,20 @@ impl Current {
     pub fn parts(&self) -> impl Iterator<Item = &RemotePart> {
         std::iter::once(&self.lead).chain(&self.members)
     }
+
+    /// Its remote files once it is current no more.
+    pub fn copies(&self, role: Role, since: Timestamp) -> impl Iterator<Item = RemoteCopy> {
+        self.parts().map(move |part| RemoteCopy {
+            source_file: part.source_file,
+            folder: self.folder,
+            name: part.part.name.clone(),
+            role,
+            title: part.title,
+            version: Some(self.version),
+            assets: part.assets.clone(),
+            since,
+        })
+    }
 }
 
 /// A part that lives in the cloud.

@@ -39,7 +39,7 @@ impl Ledger {
             let mut statement = db.prepare_cached(
                 "SELECT DISTINCT mapping.name, bundle.path FROM part
                  JOIN bundle ON bundle.id = part.bundle JOIN mapping ON mapping.id = bundle.mapping
-                 WHERE part.hash = ?1 AND part.position = 0 ORDER BY 1, 2 LIMIT ?2",
+                 WHERE part.hash = ?1 AND part.position = 0 LIMIT ?2",
             )?;
             keys(statement.query(params![hash.0, MOST])?)
         })
@@ -87,12 +87,12 @@ impl Ledger {
         })
     }
 
-    /// The bundles that have remote files of a version that was replaced, in path order.
+    /// The bundles with more than `kept` versions that were replaced, in path order.
     ///
     /// # Errors
     /// [`Error`] if the ledger cannot be read.
-    pub fn keys_with_replaced(&self, mapping: &MappingName) -> Result<Vec<Key>, Error> {
-        self.read(|db| with_replaced(db, mapping))
+    pub fn keys_with_replaced(&self, mapping: &MappingName, kept: u32) -> Result<Vec<Key>, Error> {
+        self.read(|db| with_replaced(db, mapping, kept))
     }
 
     /// The remote folders of a directory and of those below it.
@@ -180,7 +180,8 @@ impl Ledger {
     }
 
     /// Renames a directory with everything that is known in and below it, in one transaction. Returns the bundles that have to
-    /// be looked at since something that they refer to did not move with them; a restart looks at them too.
+    /// be looked at since something that they refer to did not move with them; a restart looks at them too. None if something is
+    /// known below `to` by now, which would be lost; then nothing is written.
     ///
     /// # Errors
     /// [`Error`] if it cannot be written; nothing is then.
@@ -190,19 +191,20 @@ impl Ledger {
         from: &RelPath,
         to: &RelPath,
         at: Timestamp,
-    ) -> Result<Vec<Key>, Error> {
+    ) -> Result<Option<Vec<Key>>, Error> {
         self.write(|db, _| rename_directory(db, mapping, from, to, at))
     }
 }
 
-/// The bundles that have remote files of a version that was replaced, in path order.
-pub(super) fn with_replaced(db: &Connection, mapping: &MappingName) -> Result<Vec<Key>, Error> {
+/// The bundles with more than `kept` versions that were replaced, in path order. Files of one version were replaced at one moment.
+pub(super) fn with_replaced(db: &Connection, mapping: &MappingName, kept: u32) -> Result<Vec<Key>, Error> {
     let mut statement = db.prepare_cached(
-        "SELECT DISTINCT mapping.name, bundle.path FROM copy JOIN bundle ON bundle.id = copy.bundle
+        "SELECT mapping.name, bundle.path FROM copy JOIN bundle ON bundle.id = copy.bundle
          JOIN mapping ON mapping.id = bundle.mapping
-         WHERE copy.role = 'superseded' AND mapping.name = ?1 ORDER BY bundle.path",
+         WHERE copy.role = 'superseded' AND mapping.name = ?1
+         GROUP BY bundle.id HAVING count(DISTINCT copy.since) > ?2 ORDER BY bundle.path",
     )?;
-    keys(statement.query([mapping.as_str()])?)
+    keys(statement.query(params![mapping.as_str(), kept])?)
 }
 
 /// What the ledger believes of a bundle; none if its row is damaged.
@@ -238,7 +240,10 @@ fn rename_directory(
     from: &RelPath,
     to: &RelPath,
     at: Timestamp,
-) -> Result<Vec<Key>, Error> {
+) -> Result<Option<Vec<Key>>, Error> {
+    if !tree::keys(db, mapping, to, Which::All, None, 1)?.is_empty() {
+        return Ok(None);
+    }
     let luggage = pack(db, mapping, from)?;
     let id = tree::mapping(db, mapping)?;
     let parent = tree::directory(db, id, &to.parent())?;
@@ -276,7 +281,7 @@ fn rename_directory(
     for (path, _) in &luggage.entries {
         journal::add(db, &Key::new(mapping.clone(), moved(path)), &note, at)?;
     }
-    Ok(torn.into_iter().collect())
+    Ok(Some(torn.into_iter().collect()))
 }
 
 fn pack(db: &Connection, mapping: &MappingName, from: &RelPath) -> Result<Luggage, Error> {

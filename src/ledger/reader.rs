@@ -131,12 +131,12 @@ impl Reader {
         tree::replaced(&self.connection, mapping, limit)
     }
 
-    /// The bundles that have remote files of a version that was replaced, in path order.
+    /// The bundles with more than `kept` versions that were replaced, in path order.
     ///
     /// # Errors
     /// [`Error`] if the ledger cannot be read.
-    pub fn keys_with_replaced(&self, mapping: &MappingName) -> Result<Vec<Key>, Error> {
-        super::moves::with_replaced(&self.connection, mapping)
+    pub fn keys_with_replaced(&self, mapping: &MappingName, kept: u32) -> Result<Vec<Key>, Error> {
+        super::moves::with_replaced(&self.connection, mapping, kept)
     }
 
     /// The root that a mapping is pinned to; none until its first scan.

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod damage;
 mod directories;
+mod moves;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -298,16 +298,7 @@ fn converted(
     let lives = |id: SourceFileId| current.parts().any(|part| part.source_file == id);
     let mut copies: Vec<_> = entry.copies.iter().filter(|copy| !lives(copy.source_file)).cloned().collect();
     if let Some(old) = &entry.current {
-        copies.extend(old.parts().filter(|part| !lives(part.source_file)).map(|part| RemoteCopy {
-            source_file: part.source_file,
-            folder: old.folder,
-            name: part.part.name.clone(),
-            role: Role::Superseded,
-            title: part.title,
-            version: Some(old.version),
-            assets: part.assets.clone(),
-            since: now,
-        }));
+        copies.extend(old.copies(Role::Superseded, now).filter(|copy| !lives(copy.source_file)));
     }
     Entry { current: Some(current), attempt: Attempt::Idle, copies, aside: None, ..entry.clone() }
 }

@@ -34,17 +34,29 @@ pub enum Cause {
 /// What the policy takes of a bundle, as its entry stands; none if it takes nothing.
 #[must_use]
 pub fn clearance(entry: &Entry, policy: &Policy) -> Option<Clearance> {
-    let (cause, fate, files) = match (&entry.attempt, entry.state()) {
-        (Attempt::Idle, State::Deleted) => {
+    if entry.attempt != Attempt::Idle {
+        return None;
+    }
+    let (cause, fate, files) = match entry.state() {
+        State::Deleted => {
             let current = entry.current.as_ref()?;
             let owned = current.parts().all(|part| part.title == Title::Owned);
             let files = current.parts().map(|part| part.source_file).collect();
             (Cause::Gone, policy.on_delete, if owned { files } else { Vec::new() })
         }
-        (Attempt::Idle, State::Synced) => {
-            (Cause::Replaced, policy.on_change, replaced(entry, policy.keep_versions))
-        }
-        (_, _) => return None,
+        State::Synced => (Cause::Replaced, policy.on_change, replaced(entry, policy.keep_versions)),
+        State::Settling
+        | State::Ready
+        | State::Uploading
+        | State::Converting
+        | State::Ambiguous
+        | State::Held
+        | State::Blocked
+        | State::ConversionFailed
+        | State::Stalled
+        | State::Suspect
+        | State::Detached
+        | State::Ignored => return None,
     };
     (fate != Fate::Keep && !files.is_empty()).then_some(Clearance { cause, fate, files })
 }
@@ -78,16 +90,7 @@ pub fn cleared(entry: &Entry, clearance: &Clearance, archive: Option<FolderId>, 
         && let Some(current) = entry.current.take()
         && let Some(folder) = archive
     {
-        entry.copies.extend(current.parts().map(|part| RemoteCopy {
-            source_file: part.source_file,
-            folder,
-            name: part.part.name.clone(),
-            role: Role::Archived,
-            title: part.title,
-            version: Some(current.version),
-            assets: part.assets.clone(),
-            since: now,
-        }));
+        entry.copies.extend(Current { folder, ..current }.copies(Role::Archived, now));
     }
     if let Some(aside) = &mut entry.aside
         && aside.state == AsideState::Deleted

@@ -96,7 +96,10 @@ fn by_sighting(
     };
     let is_known_remotely = entry.current.is_some() || !entry.copies.is_empty();
     match sighting {
-        Sighting::Unlooked | Sighting::Unknown(_) => Action::Rest,
+        // Nothing is concluded: what stands aside stays so.
+        Sighting::Unlooked | Sighting::Unknown(_) => {
+            entry.aside.clone().map_or(Action::Rest, |aside| Action::StandAside(aside, None))
+        }
         Sighting::Absent(_) if is_known_remotely => Action::StandAside(
             // What was told of its remote copy since stays so.
             entry.aside.clone().filter(|standing| standing.state == AsideState::Deleted).unwrap_or_else(
@@ -171,16 +174,6 @@ fn weigh(
         let (state, reason) = (AsideState::Suspect, SUSPECT.to_owned());
         return Action::StandAside(Aside { state, reason, version: Some(version), since: moment.now }, None);
     }
-    if let Some(parts) = earlier(entry, whole) {
-        match remote {
-            Remote::Unasked => return Action::Consult,
-            Remote::Folder(folder, _) => {
-                if let Some(it) = Restoration::of(entry, &parts, whole, *folder, moment.now) {
-                    return Action::Restore(Box::new(it));
-                }
-            }
-        }
-    }
     match (origin, remote) {
         (Origin::Nowhere, _) => {}
         (Origin::Pending(pause), _) => return Action::Wait(*pause),
@@ -197,6 +190,16 @@ fn weigh(
             Some(_) | None => moment.now,
         };
         return Action::StandAside(Aside { state: AsideState::Held, reason, version: None, since }, None);
+    }
+    if let Some(parts) = earlier(entry, whole) {
+        match remote {
+            Remote::Unasked => return Action::Consult,
+            Remote::Folder(folder, _) => {
+                if let Some(it) = Restoration::of(entry, &parts, whole, *folder, moment.now) {
+                    return Action::Restore(Box::new(it));
+                }
+            }
+        }
     }
     match remote {
         Remote::Unasked => Action::Consult,

@@ -63,16 +63,7 @@ impl Restoration {
         let mut copies: Vec<_> = entry.copies.iter().filter(|copy| !is_back(copy)).cloned().collect();
         let lives = |id| current.parts().any(|part| part.source_file == id);
         if let Some(old) = &entry.current {
-            copies.extend(old.parts().filter(|part| !lives(part.source_file)).map(|part| RemoteCopy {
-                source_file: part.source_file,
-                folder: old.folder,
-                name: part.part.name.clone(),
-                role: Role::Superseded,
-                title: part.title,
-                version: Some(old.version),
-                assets: part.assets.clone(),
-                since: now,
-            }));
+            copies.extend(old.copies(Role::Superseded, now).filter(|copy| !lives(copy.source_file)));
         }
         let mut without = entry.clone();
         for copy in without.copies.iter_mut().filter(|copy| is_back(copy)) {

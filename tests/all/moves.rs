@@ -335,3 +335,26 @@ async fn a_pass_dropped_anywhere_in_a_directory_rename_ends_in_the_same_place() 
     moved(&world, "kit/part 0.obj", "set/part 0.obj", &old);
     assert!(names(&world).iter().all(|name| name.starts_with("set/")), "{:?}", names(&world));
 }
+
+/// Two files ask for the one remote file at once: one has it, the other is sent, and each bears its own name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_renamed_and_copied_leaves_each_under_its_own_name() {
+    let world = World::new().await;
+    world.write("chair.fbx", b"chair");
+    world.write("other.fbx", b"other");
+    world.sync().await;
+    world.emulator.clear_requests();
+    fs::rename(world.root().join("chair.fbx"), world.root().join("stool.fbx")).unwrap();
+    for name in ["copy 1.fbx", "copy 2.fbx", "copy 3.fbx"] {
+        fs::copy(world.root().join("stool.fbx"), world.root().join(name)).unwrap();
+    }
+    world.sync().await;
+    assert_eq!(names(&world), ["copy 1.fbx", "copy 2.fbx", "copy 3.fbx", "other.fbx", "stool.fbx"]);
+    assert_eq!(world.requests("POST", UPLOAD), 3);
+    let remote = world.remote();
+    for name in ["copy 1.fbx", "copy 2.fbx", "copy 3.fbx", "stool.fbx"] {
+        let lead = world.entry(name).current.unwrap().lead;
+        let at = remote.iter().find(|(_, stored)| stored.id == lead.source_file.to_string()).unwrap();
+        assert_eq!(at.0, name, "the ledger and the cloud agree on the name");
+    }
+}

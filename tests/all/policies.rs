@@ -2,11 +2,15 @@
 
 use std::fs;
 
+use versync::agenda::{Errand, Voucher};
+use versync::ambient;
 use versync::daemon::{Ending, Trouble};
 use versync::delivery;
+use versync::desk::{Desk, IsGiven};
 use versync::emulator::{Fault, FaultKind};
 use versync::file::entry::Role;
 use versync::file::{Entry, State};
+use versync::meter::Meter;
 
 use crate::world::World;
 
@@ -287,4 +291,63 @@ async fn while_versync_watches_a_deleted_file_goes_once_it_has_stayed_away() {
     running.stop().await;
     world.let_go().await;
     assert_eq!(world.entry("part 0.obj"), Entry::default());
+}
+
+/// Whoever reckoned saw the root; who takes the step sees it once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn w5_w6_a_grant_is_worth_nothing_while_the_root_is_away() {
+    let world = with("on_delete = \"delete\"", 2).await;
+    remove(&world, "part 0.obj");
+    world.sync().await;
+    agree(&world).await;
+    let desk = Desk::lay(&world.config(), world.client(), world.ledger(), Meter::default());
+    let key = World::key("part 0.obj");
+    let errand = || {
+        let now = ambient::tick();
+        Errand { key: key.clone(), voucher: Voucher::Scanned, heard: now, noted: now }
+    };
+    assert_eq!(desk.grants.give(&key, ambient::tick()), IsGiven::Now);
+    let aside = world.dir().join("aside");
+    fs::rename(world.root(), &aside).unwrap();
+    delivery::step(std::sync::Arc::clone(&desk), errand()).await;
+    assert_eq!(world.requests("DELETE", "/source-files"), 0, "nothing can be seen, so nothing is gone");
+    fs::rename(&aside, world.root()).unwrap();
+    delivery::step(std::sync::Arc::clone(&desk), errand()).await;
+    assert_eq!(world.requests("DELETE", "/source-files"), 1);
+    assert_eq!(names(&world), ["part 1.obj"]);
+}
+
+/// Its file turns up elsewhere while its remote file is being deleted: it must not take over what is about to be gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_turns_up_while_its_remote_file_is_deleted_is_sent_anew() {
+    let world = with("on_delete = \"delete\"", 4).await;
+    agree(&world).await;
+    let mut running = world.run().await;
+    world.emulator.fault(Fault::next("DELETE", "/source-files", FaultKind::Delay { ms: 1_500 }));
+    world.emulator.clear_requests();
+    remove(&world, "part 0.obj");
+    world.until_requests("DELETE", "/source-files", 1).await;
+    assert_eq!(running.entry("part 0.obj").state(), State::Deleted, "it is on its way");
+    world.write("kept/part 0.obj", b"part 0");
+    running.synced(&world, &["kept/part 0.obj"]).await;
+    let live = running.entry("kept/part 0.obj").current.unwrap().lead.source_file.to_string();
+    running.stop().await;
+    assert!(world.remote().iter().any(|(_, stored)| stored.id == live), "what is synced is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_version_without_its_texture_does_not_replace_a_whole_one() {
+    let world = World::new().await;
+    world.write("chair.obj", b"mtllib chair.mtl\nv 0 0 0\n");
+    world.sync().await;
+    world.sync().await;
+    world.write("chair.mtl", b"newmtl wood\n");
+    world.sync().await;
+    let whole = world.entry("chair.obj").current.unwrap();
+    assert_eq!((whole.members.len(), world.requests("POST", UPLOAD)), (1, 2));
+    remove(&world, "chair.mtl");
+    world.sync().await;
+    let entry = world.entry("chair.obj");
+    assert_eq!(entry.state(), State::Held, "{:?}", entry.reason());
+    assert_eq!(entry.current.unwrap().version, whole.version);
 }

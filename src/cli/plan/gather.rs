@@ -80,7 +80,7 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
         return Ok(());
     }
     let mut keys = desk.ledger.keys_in_state(&mapping.name, State::Deleted)?;
-    keys.extend(desk.ledger.keys_with_replaced(&mapping.name)?);
+    keys.extend(desk.ledger.keys_with_replaced(&mapping.name, mapping.policy.keep_versions)?);
     for key in keys {
         if let Some(it) = plan::clearance(&desk.ledger.entry(&key)?, &mapping.policy) {
             let files = render::things(it.files.len() as u64, "remote file", "remote files");
