@@ -27,8 +27,11 @@ const FRESH: Duration = Duration::from_millis(500);
 impl Writers {
     /// Whether another process holds the file with this stat open for writing. `since` is when it was last heard of: a look that is
     /// older than that says nothing of it. Blocks shortly.
-    pub fn hold(&self, file: &Fingerprint, since: Tick, now: Tick) -> bool {
+    ///
+    /// The clock is read when it is one's turn: whoever looks then answers all who asked while they waited.
+    pub fn hold(&self, file: &Fingerprint, since: Tick, clock: impl FnOnce() -> Tick) -> bool {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock();
         let answers = |taken: &Taken| now.since(taken.at) < FRESH && taken.at >= since;
         let fresh = match taken.take().filter(answers) {
             Some(fresh) => fresh,

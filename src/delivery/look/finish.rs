@@ -57,14 +57,13 @@ pub(super) fn reopened(
     if row == Some(seen) || seen.content.size == 0 || rested.lasting >= WATCHFUL.min(policy.settle_max) {
         return None;
     }
-    let now = ambient::tick();
-    let is_held = desk.writers.hold(&seen.fingerprint, now, now);
+    let is_held = desk.writers.hold(&seen.fingerprint, ambient::tick(), ambient::tick);
     let is_same = disk::stat(&post.root, path).is_ok_and(|stat| stat.fingerprint == seen.fingerprint);
     (is_held || !is_same).then_some(Sighting::Restless(policy.settle))
 }
 
 fn doubt(desk: &Desk, post: &Post, path: &RelPath, stat: &Fingerprint, rested: Rested) -> Option<String> {
-    if desk.writers.hold(stat, rested.heard, ambient::tick()) {
+    if desk.writers.hold(stat, rested.heard, ambient::tick) {
         return Some(format!("another program holds {path} open for writing"));
     }
     let container = Container::of(path)?;
