@@ -48,8 +48,9 @@ use clock::Clock;
 use life::Pulse;
 use once::Pass;
 use record::Record;
-use round::{Job, JobEnd, Round};
+use round::Round;
 use vigil::Vigil;
+use walk::{Job, JobEnd};
 
 pub use command::{Changed, Command, Next, Progress, Report, Request, Snapshot, Stage, Standing};
 pub use pause::{Flow, flow, put_flow};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::command::{Progress, Report, Request, Stage};
 use super::once::{PATIENCE, Pass};
-use super::round::Job;
+use super::walk::Job;
 use super::{Ending, Trouble, Why};
 use crate::agenda::Agenda;
 use crate::delivery::Ended;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::round::Job;
+use super::walk::Job;
 use super::{Daemon, Mode, Trouble};
 use crate::agenda::Voucher;
 use crate::ambient;

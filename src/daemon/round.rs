@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::hearing::{Hearing, POLL};
 use super::state::{MappingState, View};
-use super::walk::Work;
+use super::walk::{Job, JobEnd, Work};
 use super::{Event, Mode, Observer};
 use crate::ambient;
 use crate::desk::{Desk, Post};
@@ -25,37 +25,6 @@ const RETURN: Duration = Duration::from_secs(30);
 
 /// How many directories are surveyed one by one before the whole mapping is surveyed instead.
 const MANY: usize = 64;
-
-/// Something to find out about a mapping.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Job {
-    /// What is in and below a directory.
-    Survey(RelPath),
-    /// What was known in and below a path that went away.
-    Vanished(RelPath),
-}
-
-impl Job {
-    pub(super) fn survey(directory: RelPath) -> Self {
-        Self::Survey(directory)
-    }
-
-    pub(super) fn vanished(path: RelPath) -> Self {
-        Self::Vanished(path)
-    }
-}
-
-/// A job that is over.
-#[derive(Debug)]
-pub(super) struct JobEnd {
-    pub(super) mapping: MappingName,
-    pub(super) job: Job,
-    pub(super) result: Result<Option<Surveyed>, survey::Error>,
-    /// Why events tell nothing of its file system; known after a survey of the whole tree.
-    pub(super) deaf: Option<String>,
-    /// Directories for which the system had no watch left.
-    pub(super) unwatched: BTreeSet<RelPath>,
-}
 
 /// What a job that is over means for the loop.
 #[derive(Debug)]

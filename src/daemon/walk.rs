@@ -7,15 +7,45 @@ use tokio::sync::mpsc;
 
 use super::Mode;
 use super::hearing::deafness;
-use super::round::{Job, JobEnd};
 use crate::desk::{Desk, Post};
 use crate::disk::{Watched, Watcher};
-use crate::file::{Key, RelPath};
+use crate::file::{Key, MappingName, RelPath};
 use crate::ledger;
 use crate::survey::{self, Found, Surveyed, Visitor, survey};
 
 /// How many keys of the ledger are read at once.
 const PAGE: usize = 500;
+
+/// Something to find out about a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Job {
+    /// What is in and below a directory.
+    Survey(RelPath),
+    /// What was known in and below a path that went away.
+    Vanished(RelPath),
+}
+
+impl Job {
+    pub(super) fn survey(directory: RelPath) -> Self {
+        Self::Survey(directory)
+    }
+
+    pub(super) fn vanished(path: RelPath) -> Self {
+        Self::Vanished(path)
+    }
+}
+
+/// A job that is over.
+#[derive(Debug)]
+pub(super) struct JobEnd {
+    pub(super) mapping: MappingName,
+    pub(super) job: Job,
+    pub(super) result: Result<Option<Surveyed>, survey::Error>,
+    /// Why events tell nothing of its file system; known after a survey of the whole tree.
+    pub(super) deaf: Option<String>,
+    /// Directories for which the system had no watch left.
+    pub(super) unwatched: BTreeSet<RelPath>,
+}
 
 /// What a job works with, off the async threads.
 pub(super) struct Work {

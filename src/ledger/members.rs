@@ -151,17 +151,8 @@ pub(super) fn members_in(
     mapping: &MappingName,
     dir: &RelPath,
 ) -> Result<Vec<Carried>, Error> {
-    let (from, to) = tree::below(dir);
-    let mut statement = db.prepare_cached(
-        "SELECT DISTINCT member FROM reference
-         WHERE mapping = (SELECT id FROM mapping WHERE name = ?1)
-         AND member >= ?2 AND (?3 IS NULL OR member < ?3) ORDER BY member",
-    )?;
-    let found = statement
-        .query_map(params![mapping.as_str(), from, to], |row| Ok(row.get_ref(0)?.as_blob()?.to_vec()))?;
     let mut members = Vec::new();
-    for path in found {
-        let Ok(path) = RelPath::from_bytes(&path?) else { continue };
+    for path in referred_below(db, mapping, dir)? {
         if path.parent() == *dir {
             let name = path.name().to_vec();
             let seen = seen(db, &Key::new(mapping.clone(), path))?;
@@ -176,23 +167,29 @@ pub(super) fn members_below(
     mapping: &MappingName,
     dir: &RelPath,
 ) -> Result<Vec<RelPath>, Error> {
+    let mut members = Vec::new();
+    for path in referred_below(db, mapping, dir)? {
+        if seen(db, &Key::new(mapping.clone(), path.clone()))?.is_some() {
+            members.push(path);
+        }
+    }
+    Ok(members)
+}
+
+/// Every path below a directory that some lead refers to, in path order.
+fn referred_below(db: &Connection, mapping: &MappingName, dir: &RelPath) -> Result<Vec<RelPath>, Error> {
     let (from, to) = tree::below(dir);
     let mut statement = db.prepare_cached(
         "SELECT DISTINCT member FROM reference
          WHERE mapping = (SELECT id FROM mapping WHERE name = ?1)
          AND member >= ?2 AND (?3 IS NULL OR member < ?3) ORDER BY member",
     )?;
-    let found = statement
-        .query_map(params![mapping.as_str(), from, to], |row| Ok(row.get_ref(0)?.as_blob()?.to_vec()))?;
-    let mut members = Vec::new();
-    for path in found {
-        if let Ok(path) = RelPath::from_bytes(&path?)
-            && seen(db, &Key::new(mapping.clone(), path.clone()))?.is_some()
-        {
-            members.push(path);
-        }
+    let mut rows = statement.query(params![mapping.as_str(), from, to])?;
+    let mut paths = Vec::new();
+    while let Some(row) = rows.next()? {
+        paths.extend(RelPath::from_bytes(&row.get::<_, Vec<u8>>(0)?).ok());
     }
-    Ok(members)
+    Ok(paths)
 }
 
 /// What a lead refers to, in the order in which it was put.

@@ -9,6 +9,7 @@ use versync::daemon::Why;
 use versync::emulator::{Fault, FaultKind, Knobs};
 use versync::file::{Entry, MappingName, State};
 
+use crate::dice::Dice;
 use crate::world::{World, hash_of};
 
 const UPLOAD: &str = "/folders/{id}/source-files";
@@ -152,7 +153,7 @@ async fn a4_a5_under_random_knobs_and_lost_answers_each_file_arrives_once() {
             && let Some(seed) = next.next()
         {
             histories.spawn(async move {
-                let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+                let mut dice = Dice::new(seed);
                 let mut knobs = Knobs::default();
                 // Where an upload leaves no new id and its answer is lost, its bytes are the only witness: they must be true.
                 let is_mixed = |it: &&(&str, &str, Comes)| it.2 == Whole && it.0 != "corrupt_downloads";
@@ -180,17 +181,6 @@ fn said(panic: tokio::task::JoinError) -> String {
     let panic = panic.into_panic();
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
 }
 
 /// First sync, edit, rename, delete, restart.

@@ -8,6 +8,7 @@
 
 mod answers; // what the API may answer, row by row
 mod neighbours; // what other people do in the cloud
+mod dice; // numbers that are the same for the same seed
 mod world; // a temporary studio, an emulator, a ledger
 mod process; // the real binary in a cleared environment
 mod commands; // what the commands print, and how they end

@@ -9,6 +9,7 @@ use std::time::Duration;
 use versync::daemon::Event;
 use versync::file::State;
 
+use crate::dice::Dice;
 use crate::world::{World, hash_of};
 
 const UPLOAD: &str = "/folders/{id}/source-files";
@@ -256,18 +257,6 @@ async fn f18_a_file_that_is_changed_and_changed_back_sends_nothing() {
     assert_eq!(world.requests("POST", UPLOAD), 0);
 }
 
-/// A small generator of numbers: the same seed makes the same saves.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
-
 const FILES: u64 = 12;
 
 /// Not a test by itself: the process that saves, for the test below. Before it begins a save it writes down what it will hold.
@@ -275,7 +264,7 @@ const FILES: u64 = 12;
 fn an_artist_in_a_process_of_their_own() {
     let Some(dir) = std::env::var_os("VERSYNC_ARTIST").map(PathBuf::from) else { return };
     let number = |name| std::env::var(name).unwrap().parse::<u64>().unwrap();
-    let (mut dice, saves) = (Dice(number("VERSYNC_SEED") | 1), number("VERSYNC_SAVES"));
+    let (mut dice, saves) = (Dice::new(number("VERSYNC_SEED")), number("VERSYNC_SAVES"));
     let mut book = std::fs::File::create(dir.join("saved")).unwrap();
     let root = dir.join("studio");
     for save in 0..saves {
