@@ -23,7 +23,7 @@ use crate::file::{Key, RelPath, Sighting, State};
 use crate::ledger::{self, Swapped};
 use crate::mapping::Admission;
 use crate::mapping::format::is_dependent;
-use crate::plan::{self, Action, Cause, Moment, Origin, Outcome, Remote};
+use crate::plan::{self, Action, Moment, Origin, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
@@ -83,41 +83,10 @@ pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Erro
     };
     let policy = &post.mapping.policy;
     let mut action = plan::decide(&entry, &sighting, policy, &origin, &Remote::Unasked, moment());
-    if policy.is_destructive()
-        && is_idle(&action, &entry)
-        && let Some(clearance) = reckon::of(&desk.ledger, &post.mapping, &errand.key, &entry)?
-        && is_shown(clearance.cause, &sighting)
-        && desk.grants.take(&errand.key)
-    {
+    if let Some(clearance) = reckon::granted(desk, post, errand, &entry, &sighting, &action)? {
         action = Action::Clear(clearance);
     }
     Ok(Considered { entry, sighting, origin, action })
-}
-
-/// Whether a look leaves a bundle as it is: at its goal, or known to be gone.
-fn is_idle(action: &Action, entry: &Entry) -> bool {
-    match action {
-        Action::Rest => true,
-        Action::StandAside(aside, _) => aside.state == AsideState::Deleted && entry.state() == State::Deleted,
-        Action::Forget
-        | Action::Wait(_)
-        | Action::Consult
-        | Action::Verify(_)
-        | Action::Relocate(_)
-        | Action::Clear(_)
-        | Action::Restore(_)
-        | Action::Upload(_)
-        | Action::LookUp(..)
-        | Action::Follow(..) => false,
-    }
-}
-
-/// Whether the disk shows, right now, what remote files are taken away for. That nothing could be seen shows nothing.
-fn is_shown(cause: Cause, sighting: &Sighting) -> bool {
-    match cause {
-        Cause::Gone => matches!(sighting, Sighting::Absent(_)),
-        Cause::Replaced => matches!(sighting, Sighting::Whole(_)),
-    }
 }
 
 fn unconsidered(entry: Entry) -> Considered {

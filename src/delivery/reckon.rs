@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::agenda::Errand;
 use crate::ambient;
 use crate::desk::{Desk, IsGiven, Post};
-use crate::file::{Entry, Key, MappingName, State};
+use crate::file::entry::AsideState;
+use crate::file::{Entry, Key, MappingName, Sighting, State};
 use crate::ledger::{self, Ledger};
 use crate::mapping::{Fate, Mapping};
-use crate::plan::{BRAKE_WINDOW, Cause, Clearance, brake, clearance};
+use crate::plan::{Action, BRAKE_WINDOW, Cause, Clearance, brake, clearance};
 use crate::timestamp::Timestamp;
 use crate::worker::blocking;
 
@@ -86,6 +88,52 @@ pub fn reckon(desk: &Desk, post: &Arc<Post>) -> Result<Reckoned, ledger::Error> 
         }
     }
     Ok(reckoned)
+}
+
+/// What a step may take away now: it has a grant, would leave the bundle as it is otherwise, and sees with its own eyes what the
+/// grant was given for.
+///
+/// # Errors
+/// What the ledger says.
+pub(super) fn granted(
+    desk: &Desk,
+    post: &Post,
+    errand: &Errand,
+    entry: &Entry,
+    sighting: &Sighting,
+    action: &Action,
+) -> Result<Option<Clearance>, ledger::Error> {
+    if !post.mapping.policy.is_destructive() || !is_idle(action, entry) {
+        return Ok(None);
+    }
+    let clearance = of(&desk.ledger, &post.mapping, &errand.key, entry)?;
+    Ok(clearance.filter(|it| is_shown(it.cause, sighting) && desk.grants.take(&errand.key)))
+}
+
+/// Whether a look leaves a bundle as it is: at its goal, or known to be gone.
+fn is_idle(action: &Action, entry: &Entry) -> bool {
+    match action {
+        Action::Rest => true,
+        Action::StandAside(aside, _) => aside.state == AsideState::Deleted && entry.state() == State::Deleted,
+        Action::Forget
+        | Action::Wait(_)
+        | Action::Consult
+        | Action::Verify(_)
+        | Action::Relocate(_)
+        | Action::Clear(_)
+        | Action::Restore(_)
+        | Action::Upload(_)
+        | Action::LookUp(..)
+        | Action::Follow(..) => false,
+    }
+}
+
+/// Whether the disk shows, right now, what remote files are taken away for. That nothing could be seen shows nothing.
+fn is_shown(cause: Cause, sighting: &Sighting) -> bool {
+    match cause {
+        Cause::Gone => matches!(sighting, Sighting::Absent(_)),
+        Cause::Replaced => matches!(sighting, Sighting::Whole(_)),
+    }
 }
 
 /// Everything that the policies of a mapping would take, as its ledger stands.
