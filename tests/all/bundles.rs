@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use versync::daemon::{Event, Why};
+use versync::daemon::Why;
 use versync::emulator::{Fault, FaultKind};
 use versync::file::State;
 
@@ -147,48 +147,6 @@ async fn a_lost_ledger_recognises_bundles_too() {
     let entry = world.entry("robot/robot.gltf");
     assert_eq!(entry.state(), State::Synced);
     assert_eq!(entry.current.unwrap().members.len(), 3);
-}
-
-/// An exporter writes the textures, the model and at last its buffer; the artist repaints one texture three times in a row,
-/// renames one, and deletes one.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_exporter_at_work_causes_exactly_the_uploads_that_are_needed() {
-    let world = World::new().await;
-    world.write("other.fbx", b"Kaydara FBX Binary  \0 something else");
-    let mut running = world.run().await;
-    world.emulator.clear_requests();
-
-    world.write("car/tex/body.png", b"body");
-    world.write("car/tex/glass.png", b"glass");
-    running
-        .until(|event| matches!(event, Event::Stepped(step) if step.key.path.name() == b"glass.png"))
-        .await;
-    world.write("car/car.gltf", &gltf("car.bin", &["tex/body.png", "tex/glass.png"]));
-    running.until(|event| matches!(event, Event::Stepped(step) if step.key.path.name() == b"car.gltf")).await;
-    world.write("car/car.bin", b"\0\0\0\0");
-    running.synced(&world, &["car/car.gltf"]).await;
-    running.until(|event| matches!(event, Event::Quiet)).await;
-    assert_eq!(uploads(&world), [["car.bin", "body.png", "glass.png", "car.gltf"]]);
-
-    world.emulator.clear_requests();
-    for coat in ["red", "blue", "green"] {
-        world.write("car/tex/body.png", coat.as_bytes());
-    }
-    world.until_requests("POST", UPLOAD, 1).await;
-    running.until(|event| matches!(event, Event::Quiet)).await;
-    assert_eq!(
-        uploads(&world),
-        [["car.bin", "body.png", "glass.png", "car.gltf"]],
-        "three saves, one refresh"
-    );
-    let green = blake3::hash(b"green").to_hex().to_string();
-    assert!(world.remote().iter().any(|(_, stored)| stored.blake3 == green));
-
-    world.emulator.clear_requests();
-    std::fs::remove_file(world.root().join("car/tex/glass.png")).unwrap();
-    running.until(|event| matches!(event, Event::Stepped(step) if step.is == State::Held)).await;
-    assert_eq!(uploads(&world), Vec::<Vec<String>>::new());
-    assert!(running.entry("car/car.gltf").current.is_some());
 }
 
 fn chair(world: &World, texture: &[u8]) {

@@ -34,6 +34,7 @@ mod manifest; // what became of every path, as a file for others
 mod moves; // what is renamed or moved keeps its ids, and nothing is sent
 mod policies; // what is taken away from the cloud, and what never is
 mod changing; // files that change under our hands
+mod history; // a morning of one artist, and every upload of it
 mod bundles; // a model arrives with its textures, and is refreshed with them
 mod real_models; // the models of other people's tools, synced as they are
 mod openapi; // requests and answers agree with the description of the API
