@@ -8,8 +8,8 @@ mod table;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::file::State;
 use crate::file::entry::Asset;
+use crate::file::{Key, State};
 use crate::timestamp::Timestamp;
 
 pub(super) use json::{entry, moment, path_fields};
@@ -35,6 +35,13 @@ pub(super) fn states(summary: &BTreeMap<State, u64>) -> String {
             .chain(rest.filter_map(|state| summary.get_key_value(state)))
             .map(|(state, count)| (state.word(), *count)),
     )
+}
+
+/// What a file is that only models refer to; nothing if none does.
+pub(super) fn carried(leads: &[Key]) -> Option<String> {
+    let [lead, others @ ..] = leads else { return None };
+    let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    Some(format!("it is no file of its own: it travels with {}{others}", lead.path))
 }
 
 /// A word of `--json` as a person reads it.

@@ -184,10 +184,8 @@ impl Known {
         if let Some(reason) = self.entry.reason() {
             return shown(reason);
         }
-        if let (false, [lead, others @ ..]) = (self.is_known(), self.leads.as_slice()) {
-            let others =
-                if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-            return format!("it is no file of its own: it travels with {}{others}", lead.path);
+        if let (false, Some(carried)) = (self.is_known(), render::carried(&self.leads)) {
+            return carried;
         }
         match (self.state(), rule, self.on_disk) {
             (Some(State::Ignored), Some(rule), _) => format!("a rule keeps it out: {rule}"),

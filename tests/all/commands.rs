@@ -93,6 +93,21 @@ async fn run_watches_answers_status_and_stops_gently() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_only_models_refer_to_is_told_with_its_models() {
+    let world = World::new().await;
+    world.write("crate.obj", b"mtllib crate.mtl\nv 0 0 0\n");
+    world.write("barrel.obj", b"mtllib crate.mtl\nv 0 0 1\n");
+    world.write("crate.mtl", b"newmtl wood\n");
+    assert_eq!(world.versync(&["sync"]).await.code, 0);
+    let said = world.versync(&["status", "studio:crate.mtl"]).await;
+    assert!(said.out.contains("part of a model: it is no file of its own"), "{said:#?}");
+    let told = world.versync(&["status", "studio:crate.mtl", "--json"]).await.json();
+    assert_eq!(told["file"]["travels_with"], serde_json::json!(["barrel.obj", "crate.obj"]), "{told}");
+    let why = world.versync(&["why", "studio:crate.mtl", "--json"]).await.json();
+    assert_eq!(why["why"], told["file"]["reason"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn g1_g2_g8_all_that_is_wrong_with_a_configuration_is_told_at_once_with_line_and_cure() {
     let world = World::new().await;
     let file = world.write("file.fbx", b"");

@@ -43,7 +43,11 @@ pub(super) fn look(view: &View<'_>, path: &Path, paper: &Paper) -> Result<Vec<St
             return Ok(Vec::new());
         }
     }
-    Ok(unknown(view, mapping, &key, paper))
+    let leads = match &view.reader {
+        Some(reader) => reader.leads_of(&key.mapping, &key.path)?,
+        None => Vec::new(),
+    };
+    Ok(unknown(view, mapping, &key, &leads, paper))
 }
 
 /// Which mapping a path belongs to: as it is written, as the disk resolves it, as `mapping:path`, or below the only root.
@@ -156,11 +160,14 @@ fn attempt(attempt: &Attempt, now: Timestamp) -> Option<String> {
     Some(format!("{what}, begun {}", render::ago(intent.at, now)))
 }
 
-/// Nothing is believed of it: the disk and the rules may tell why.
-fn unknown(view: &View<'_>, mapping: &Mapping, key: &Key, paper: &Paper) -> Vec<String> {
+/// Nothing is believed of it by itself: the models that refer to it, the disk or the rules may tell why.
+fn unknown(view: &View<'_>, mapping: &Mapping, key: &Key, leads: &[Key], paper: &Paper) -> Vec<String> {
     let (state, reason) = match disk::admits(&Root::new(mapping.root.clone()), mapping, &key.path) {
-        Ok(Admission::Ignored(ignored)) => (Some(State::Ignored), ignored.rule),
-        Ok(Admission::Admitted) => (None, "it is admitted, and was not noticed yet".to_owned()),
+        Ok(admission) => match (render::carried(leads), admission) {
+            (Some(carried), _) => (None, carried),
+            (None, Admission::Ignored(ignored)) => (Some(State::Ignored), ignored.rule),
+            (None, Admission::Admitted) => (None, "it is admitted, and was not noticed yet".to_owned()),
+        },
         Err(error) => (None, error.to_string()),
     };
     if paper.is_json() {
@@ -168,10 +175,16 @@ fn unknown(view: &View<'_>, mapping: &Mapping, key: &Key, paper: &Paper) -> Vec<
         file.insert("mapping".to_owned(), key.mapping.as_str().into());
         file.insert("state".to_owned(), state.map(State::word).into());
         file.insert("reason".to_owned(), reason.into());
+        let leads = leads.iter().map(|lead| lead.path.to_string());
+        file.insert("travels_with".to_owned(), leads.collect::<Vec<_>>().into());
         print(view, Value::Object(file), paper);
         return Vec::new();
     }
-    let word = state.map_or("not known", State::word);
+    let word = match state {
+        Some(state) => state.word(),
+        None if leads.is_empty() => "not known",
+        None => "part of a model",
+    };
     vec![key.to_string(), format!("  {word}: {}", shown(&reason))]
 }
 
