@@ -395,7 +395,8 @@ impl Daemon {
         };
         let told = (!self.barriers.is_empty()).then_some(steer::TOLD_EVERY);
         let vigil = self.next_vigil(now);
-        [due, surveys.map(|due| due.since(now)), watchdog, told, vigil].into_iter().flatten().min()
+        let record = if self.was_quiet { self.record.pause(now) } else { None };
+        [due, surveys.map(|due| due.since(now)), watchdog, told, vigil, record].into_iter().flatten().min()
     }
 
     fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {

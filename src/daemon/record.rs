@@ -1,23 +1,35 @@
 //! When the manifest is written: after changes, once nothing is left to do, off the loop's own task.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::Daemon;
+use crate::ambient;
 use crate::desk::Desk;
 use crate::file::MappingName;
 use crate::id::FolderId;
 use crate::ledger::{self, Reader};
 use crate::manifest::{self, Manifest, Written};
+use crate::timestamp::Tick;
 
 /// Whether the manifest has to be written.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     stale: Option<Stale>,
-    writing: JoinSet<()>,
+    /// Each tells how long it took.
+    writing: JoinSet<Duration>,
+    /// It is not written again before.
+    next: Option<Tick>,
     whole: Vec<MappingName>,
 }
+
+/// How many times as long as the last writing took nothing is written: it reads the whole ledger.
+const PAUSES: u32 = 20;
+
+/// The shortest such pause, and how often a writing that goes on is looked after.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The mark of a manifest that may say something else than the ledger.
 #[derive(Debug)]
@@ -45,20 +57,38 @@ impl Record {
         self.stale = Some(Stale);
     }
 
-    /// Writes it in the background, unless that is being done already: then it is done again later.
+    /// Writes it in the background, unless that is being done already or was done just now: then it is done again later.
     pub(super) fn begin(&mut self, desk: &Arc<Desk>) {
-        while self.writing.try_join_next().is_some() {}
-        if self.writing.is_empty() && self.stale.take().is_some() {
-            let (desk, whole) = (Arc::clone(desk), std::mem::take(&mut self.whole));
-            self.writing.spawn_blocking(move || write(&desk, &whole));
+        let now = ambient::tick();
+        while let Some(took) = self.writing.try_join_next() {
+            self.next = Some(now.plus((took.unwrap_or_default() * PAUSES).max(SHORTEST)));
         }
+        let is_early = self.next.is_some_and(|next| now < next);
+        if self.writing.is_empty() && !is_early && self.stale.take().is_some() {
+            self.spawn(desk);
+        }
+    }
+
+    /// How long until it may be written again, if it has to be.
+    pub(super) fn pause(&self, now: Tick) -> Option<Duration> {
+        self.stale.as_ref()?;
+        let left = self.next.map_or(Duration::ZERO, |next| next.since(now));
+        Some(if self.writing.is_empty() { left } else { SHORTEST })
+    }
+
+    fn spawn(&mut self, desk: &Arc<Desk>) {
+        let (desk, whole) = (Arc::clone(desk), std::mem::take(&mut self.whole));
+        self.writing.spawn_blocking(move || {
+            let began = ambient::tick();
+            write(&desk, &whole);
+            ambient::tick().since(began)
+        });
     }
 
     /// Writes what is left to write, before the process ends.
     pub(super) async fn close(&mut self, desk: &Arc<Desk>) {
         while self.writing.join_next().await.is_some() {}
-        self.touch();
-        self.begin(desk);
+        self.spawn(desk);
         while self.writing.join_next().await.is_some() {}
     }
 }

@@ -117,3 +117,26 @@ async fn a_manifest_below_a_root_is_refused() {
     assert_eq!(said.code, 78, "{said:#?}");
     assert!(said.err.contains("the manifest"), "{said:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_writes_it_whenever_all_is_done_and_once_more_at_its_end() {
+    let world = World::new().await;
+    studio(&world);
+    let run = world.start(&["run"]);
+    let tells = |world: &World, path: &str| {
+        let hash = crate::world::hash_of(&world.root().join(path));
+        std::fs::read_to_string(world.dir().join("manifest.json")).is_ok_and(|text| text.contains(&hash))
+    };
+    world.until_some(|world| tells(world, "robot/robot.gltf") && tells(world, "chair.fbx")).await;
+    for coat in ["red", "blue", "green"] {
+        world.write("robot/paint.png", coat.as_bytes());
+        world.until_some(|world| tells(world, "robot/paint.png")).await;
+    }
+    let before = world.requests("POST", UPLOAD);
+    world.write("lamp.fbx", b"Kaydara FBX Binary  \0 lamp");
+    world.until_requests("POST", UPLOAD, before + 1).await;
+    run.signal("TERM");
+    assert_eq!(run.end().await, Some(0));
+    let listed = world.versync(&["manifest"]).await;
+    assert_eq!(kept(&world), listed.out, "what the ledger says at the end");
+}
