@@ -11,7 +11,7 @@ use crate::file::entry::AsideState;
 use crate::file::{Entry, Key, MappingName, Sighting, State};
 use crate::ledger::{self, Ledger};
 use crate::mapping::{Fate, Mapping};
-use crate::plan::{Action, BRAKE_WINDOW, Cause, Clearance, brake, clearance};
+use crate::plan::{Action, BRAKE_WINDOW, Cause, Clearance, Cleared, Kept, brake, clearance};
 use crate::timestamp::Timestamp;
 use crate::worker::blocking;
 
@@ -141,7 +141,8 @@ fn is_shown(cause: Cause, sighting: &Sighting) -> bool {
 /// # Errors
 /// What the ledger says.
 fn due(ledger: &Ledger, mapping: &Mapping) -> Result<Vec<(Key, Clearance)>, ledger::Error> {
-    let mut keys = Vec::new();
+    // Each once: a file that is gone may have replaced versions, too.
+    let mut keys = BTreeSet::new();
     if mapping.policy.on_delete != Fate::Keep {
         keys.extend(ledger.keys_in_state(&mapping.name, State::Deleted)?);
     }
@@ -166,14 +167,16 @@ pub(super) fn of(
 ) -> Result<Option<Clearance>, ledger::Error> {
     let Some(mut it) = clearance(entry, &mapping.policy) else { return Ok(None) };
     let mut files = Vec::new();
-    for file in it.files {
+    for file in it.files.iter().copied() {
         if !ledger.is_shared(file, key)? {
             files.push(file);
-        } else if it.cause == Cause::Gone {
-            // Half a version is worth nothing to anybody.
+        } else if it.cause == Cause::Gone && it.fate == Fate::Archive {
+            // Half a version in the archive is worth nothing to anybody.
             return Ok(None);
         }
     }
+    let asked = it.files;
+    it.assets.retain(|(file, _)| files.contains(file) || !asked.contains(file));
     it.files = files;
     Ok((!it.files.is_empty()).then_some(it))
 }
@@ -283,17 +286,24 @@ fn count_gone(ledger: &Ledger, key: &Key, now: Timestamp) -> Result<(), ledger::
     ledger.put_meta(&executed_key(mapping), &told.join(" "))
 }
 
-/// What the journal says of a clearance.
-pub(super) fn note(clearance: &Clearance, is_cleared: bool) -> String {
+/// What the journal says of a clearance; none is what could not be done.
+pub(super) fn note(clearance: &Clearance, cleared: Option<&Cleared>) -> String {
     let files = clearance.files.len();
     let done = match clearance.fate {
         Fate::Archive => "archived",
-        Fate::Delete | Fate::Keep => "deleted",
+        Fate::Delete | Fate::Keep | Fate::DeleteWithAssets => "deleted",
     };
-    match (is_cleared, clearance.cause) {
-        (false, _) => format!("{files} remote files could not be {done}; it is tried again in an hour"),
-        (true, Cause::Gone) => format!("gone from disk: {files} remote files were {done}"),
-        (true, Cause::Replaced) => format!("{files} remote files of older versions were {done}"),
+    let Some(cleared) = cleared else {
+        return format!("{files} remote files could not be {done}; it is tried again in an hour");
+    };
+    let assets = match clearance.fate {
+        Fate::DeleteWithAssets => format!(", and {} assets with them", cleared.assets),
+        Fate::Archive | Fate::Delete | Fate::Keep => String::new(),
+    };
+    let kept = Kept::told(&cleared.kept).map(|told| format!("; {told}")).unwrap_or_default();
+    match clearance.cause {
+        Cause::Gone => format!("gone from disk: {files} remote files were {done}{assets}{kept}"),
+        Cause::Replaced => format!("{files} remote files of older versions were {done}{assets}{kept}"),
     }
 }
 

@@ -143,6 +143,10 @@ pub enum Role {
     Torn,
     /// A surplus copy that a lost answer left behind.
     Orphan,
+    /// About to be archived or deleted, written down before it is: it may be gone by now, or lie in the archive.
+    Doomed,
+    /// Its source file is deleted; its assets that are told of stay, since something uses them.
+    Remains,
 }
 
 /// The one attempt of a bundle.

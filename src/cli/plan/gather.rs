@@ -13,7 +13,7 @@ use crate::desk::Desk;
 use crate::file::entry::AsideState;
 use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
 use crate::ledger::{self, Reader};
-use crate::mapping::{Fate, Mapping};
+use crate::mapping::Mapping;
 use crate::plan::{self, Action, Cause, Origin};
 use crate::survey::{self, Found, Visitor};
 
@@ -84,12 +84,11 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
     for key in keys {
         if let Some(it) = plan::clearance(&desk.ledger.entry(&key)?, &mapping.policy) {
             let files = render::things(it.files.len() as u64, "remote file", "remote files");
-            let done = if it.fate == Fate::Archive { "archived" } else { "deleted" };
             let why = match it.cause {
                 Cause::Gone => "it is gone from disk",
                 Cause::Replaced => "newer versions replaced them",
             };
-            let reason = format!("{files} to be {done}: {why}");
+            let reason = format!("{files} to be {}: {why}", it.fate.done());
             let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None };
             plans.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(planned);
         }
