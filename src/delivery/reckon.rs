@@ -168,7 +168,9 @@ pub(super) fn of(
     let Some(mut it) = clearance(entry, &mapping.policy) else { return Ok(None) };
     let mut files = Vec::new();
     for file in it.files.iter().copied() {
-        if !ledger.is_shared(file, key)? {
+        // What is kept as an earlier version elsewhere is not this bundle's to take because its own file is gone.
+        let is_kept = it.cause == Cause::Gone && ledger.is_earlier_elsewhere(file, key)?;
+        if !is_kept && !ledger.is_shared(file, key)? {
             files.push(file);
         } else if it.cause == Cause::Gone && it.fate == Fate::Archive {
             // Half a version in the archive is worth nothing to anybody.

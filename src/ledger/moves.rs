@@ -125,6 +125,23 @@ impl Ledger {
         })
     }
 
+    /// Whether a remote file is part of an earlier version of another bundle.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn is_earlier_elsewhere(&self, file: SourceFileId, owner: &Key) -> Result<bool, Error> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT 1 FROM copy JOIN bundle ON bundle.id = copy.bundle
+                 JOIN mapping ON mapping.id = bundle.mapping
+                 WHERE copy.source_file = ?1 AND copy.role IN ('superseded', 'archived')
+                     AND NOT (mapping.name = ?2 AND bundle.path = ?3)",
+            )?;
+            let file = file.uuid().into_bytes();
+            Ok(statement.exists(params![file, owner.mapping.as_str(), owner.path.as_bytes()])?)
+        })
+    }
+
     /// Writes a bundle that moved at its new place and forgets the old one, in one transaction; only if the old one is still as
     /// `expected`.
     ///

@@ -129,9 +129,8 @@ pub(super) fn doomed(entry: &Entry, clearance: &Clearance, now: Timestamp) -> En
     }
     let is_current = entry.current.iter().flat_map(Current::parts).any(|part| is_taken(part.source_file));
     if is_current && let Some(current) = entry.current.take() {
-        // What another bundle uses too is its own by now.
-        let parts = current.copies(Role::Doomed, now).filter(|copy| is_taken(copy.source_file));
-        entry.copies.extend(parts);
+        // Also what stays for now since another bundle uses it: it goes once nobody does.
+        entry.copies.extend(current.copies(Role::Doomed, now));
     }
     entry
 }
