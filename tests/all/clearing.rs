@@ -239,7 +239,7 @@ async fn c10_a_file_that_comes_back_after_a_kill_in_its_deletion_is_whole_again(
 
 /// The same without a kill: the process goes on, and does not know what became of its request.
 #[tokio::test(flavor = "multi_thread")]
-async fn h4_an_answer_that_is_lost_at_any_request_of_a_deletion_changes_nothing_in_the_end() {
+async fn c10_an_answer_that_is_lost_at_any_request_of_a_deletion_changes_nothing_in_the_end() {
     for (cause, fate) in [
         (Cause::Gone, "archive"),
         (Cause::Gone, "delete_with_assets"),
