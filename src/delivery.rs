@@ -389,17 +389,7 @@ async fn finish(
             }
         }
         Action::Clear(clearance) => {
-            let note = reckon::note(clearance, cleared.as_ref());
-            if cleared.is_some() {
-                tracing::info!(bundle = %key, "{note}");
-                reckon::count(desk, key, clearance.cause).await?;
-                desk.grants.done(key);
-            } else if matches!(verdict, Verdict::Failed(_)) {
-                // It was not refused: it is granted again.
-                desk.grants.done(key);
-            } else {
-                tracing::warn!(bundle = %key, "{note}");
-            }
+            let note = reckon::close(desk, key, clearance, cleared.as_ref(), &verdict).await?;
             trace::put_unless_moved(desk, key, &found.stored, &new, Some(note)).await?
         }
         _ if new != found.stored || new != entry || !members.is_empty() => {

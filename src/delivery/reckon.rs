@@ -13,6 +13,7 @@ use crate::ledger::{self, Ledger};
 use crate::mapping::{Fate, Mapping};
 use crate::plan::{Action, BRAKE_WINDOW, Cause, Clearance, Cleared, Kept, brake, clearance};
 use crate::timestamp::Timestamp;
+use crate::verdict::Verdict;
 use crate::worker::blocking;
 
 /// What came of a reckoning.
@@ -289,7 +290,7 @@ fn count_gone(ledger: &Ledger, key: &Key, now: Timestamp) -> Result<(), ledger::
 }
 
 /// What the journal says of a clearance; none is what could not be done.
-pub(super) fn note(clearance: &Clearance, cleared: Option<&Cleared>) -> String {
+fn note(clearance: &Clearance, cleared: Option<&Cleared>) -> String {
     let files = clearance.files.len();
     let done = match clearance.fate {
         Fate::Archive => "archived",
@@ -309,11 +310,33 @@ pub(super) fn note(clearance: &Clearance, cleared: Option<&Cleared>) -> String {
     }
 }
 
-/// Counts what the brake counts.
+/// Tells how a clearance ended, and counts it. Returns what the journal says.
 ///
 /// # Errors
 /// What the ledger says.
-pub(super) async fn count(desk: &Arc<Desk>, key: &Key, cause: Cause) -> Result<(), ledger::Error> {
+pub(super) async fn close(
+    desk: &Arc<Desk>,
+    key: &Key,
+    clearance: &Clearance,
+    cleared: Option<&Cleared>,
+    verdict: &Verdict,
+) -> Result<String, ledger::Error> {
+    let note = note(clearance, cleared);
+    if cleared.is_some() {
+        tracing::info!(bundle = %key, "{note}");
+        count(desk, key, clearance.cause).await?;
+        desk.grants.done(key);
+    } else if matches!(verdict, Verdict::Failed(_)) {
+        // It was not refused: it is granted again.
+        desk.grants.done(key);
+    } else {
+        tracing::warn!(bundle = %key, "{note}");
+    }
+    Ok(note)
+}
+
+/// Counts what the brake counts.
+async fn count(desk: &Arc<Desk>, key: &Key, cause: Cause) -> Result<(), ledger::Error> {
     match cause {
         Cause::Replaced => Ok(()),
         Cause::Gone => {
