@@ -36,7 +36,7 @@ async fn archive(desk: &Arc<Desk>, post: &Post, files: &[SourceFileId]) -> Outco
     };
     match desk.client.move_source_files(archive, files).await {
         Ok(()) => Outcome::Cleared(Cleared { archive: Some(archive), ..Cleared::default() }),
-        Err(error) => not_cleared(error),
+        Err(error) => not_cleared(error, 0),
     }
 }
 
@@ -44,7 +44,7 @@ async fn delete(desk: &Arc<Desk>, files: &[SourceFileId], done: Cleared) -> Outc
     match desk.client.delete_source_files(files, TheirAssets::Keep).await {
         Ok(()) => Outcome::Cleared(done),
         Err(error) if error.status() == Some(404) => one_by_one(desk, files, done).await,
-        Err(error) => not_cleared(error),
+        Err(error) => not_cleared(error, done.assets),
     }
 }
 
@@ -54,16 +54,18 @@ async fn one_by_one(desk: &Arc<Desk>, files: &[SourceFileId], done: Cleared) -> 
         match desk.client.delete_source_files(&[*file], TheirAssets::Keep).await {
             Ok(()) => {}
             Err(error) if error.status() == Some(404) => {}
-            Err(error) => return Outcome::Failed(error.into_failure()),
+            // At least one was gone before.
+            Err(error) => return not_cleared(error, 1),
         }
     }
     Outcome::Cleared(done)
 }
 
-/// What the cloud refuses is told to a person; everything else is tried again.
-pub(super) fn not_cleared(error: cloud::Error) -> Outcome {
-    match error.status() {
-        Some(400 | 403 | 404 | 405 | 409 | 422) => Outcome::NotCleared(error.into_failure().what),
-        Some(_) | None => Outcome::Failed(error.into_failure()),
+/// What the cloud refuses after so many were taken is told to a person; everything else is tried again.
+pub(super) fn not_cleared(error: cloud::Error, taken: usize) -> Outcome {
+    match (error.status(), taken) {
+        (Some(400 | 403 | 404 | 405 | 409 | 422), 0) => Outcome::NotCleared(error.into_failure().what),
+        (Some(400 | 403 | 404 | 405 | 409 | 422), _) => Outcome::PartlyCleared(error.into_failure().what),
+        (Some(_) | None, _) => Outcome::Failed(error.into_failure()),
     }
 }

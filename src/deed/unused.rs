@@ -46,7 +46,7 @@ async fn made(desk: &Arc<Desk>, clearance: &Clearance) -> Result<Vec<(SourceFile
             }
             // It is gone; what was made of it may be left.
             Err(error) if error.status() == Some(404) => {}
-            Err(error) => return Err(not_cleared(error)),
+            Err(error) => return Err(not_cleared(error, 0)),
         }
     }
     for (file, asset) in &clearance.assets {
@@ -68,7 +68,7 @@ async fn is_of(desk: &Arc<Desk>, file: SourceFileId, asset: &Asset) -> Result<bo
     match desk.client.source_of(asset).await {
         Ok(source) => Ok(source.id == file),
         Err(error) if error.status() == Some(404) => Ok(true),
-        Err(error) => Err(not_cleared(error)),
+        Err(error) => Err(not_cleared(error, 0)),
     }
 }
 
@@ -110,7 +110,7 @@ async fn take(desk: &Arc<Desk>, layer: Vec<Candidate>, done: &mut Cleared) -> Re
                     }
                 }
             }
-            Err(error) => return Err(not_cleared(error)),
+            Err(error) => return Err(not_cleared(error, done.assets)),
         }
     }
     Ok(())
@@ -131,7 +131,7 @@ async fn one(desk: &Arc<Desk>, it: &Candidate, done: &mut Cleared) -> Result<(),
         Err(error) if is_about_one(&error) => {
             done.kept.push(it.kept(format!("the cloud does not let it go: {}", error.into_failure().what)));
         }
-        Err(error) => return Err(not_cleared(error)),
+        Err(error) => return Err(not_cleared(error, done.assets)),
     }
     Ok(())
 }

@@ -56,7 +56,9 @@ pub fn after(
         },
         Action::Clear(clearance) => match outcome {
             Outcome::Cleared(done) => (clear::cleared(entry, clearance, &done, now), Verdict::Done),
-            Outcome::NotCleared(why) => (not_cleared(entry, &why), Verdict::Done),
+            Outcome::NotCleared(why) | Outcome::PartlyCleared(why) => {
+                (not_cleared(entry, &why), Verdict::Done)
+            }
             Outcome::Failed(failure) => (entry.clone(), Verdict::Failed(failure)),
             _ => (entry.clone(), Verdict::Done),
         },

@@ -137,6 +137,8 @@ pub enum Outcome {
     Cleared(Cleared),
     /// They cannot be taken away, for the reason given.
     NotCleared(String),
+    /// Some are gone, and others cannot be taken away, for the reason given.
+    PartlyCleared(String),
     /// The remote files bear their new name and lie in their new folder.
     Relocated,
     /// They cannot be renamed or moved, for the reason given.

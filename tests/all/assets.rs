@@ -273,6 +273,45 @@ async fn a_token_that_may_not_delete_assets_takes_nothing() {
     assert!(entry.reason().unwrap().contains("could not be taken away"), "{:?}", entry.reason());
 }
 
+/// Some of it is gone by then: it must not be taken for whole when its file comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_half_way_is_told_and_sent_anew_when_its_file_comes_back() {
+    let world = furnished(&[]).await;
+    let refused = FaultKind::Status { status: 403, body: String::new() };
+    world.emulator.fault(Fault::next("DELETE", "/source-files", refused));
+    remove_chair(&world);
+    world.sync().await;
+    assert_eq!((names(&world).len(), world.emulator.asset_ids().len()), (4, 3));
+    let entry = world.entry("chair.obj");
+    assert_eq!((entry.state(), entry.current.is_some()), (State::Deleted, false));
+    assert!(entry.reason().unwrap().contains("could not be taken away"), "{:?}", entry.reason());
+    furnish(&world);
+    world.sync().await;
+    assert_eq!(world.entry("chair.obj").state(), State::Synced);
+    for asset in made(&world, "chair.obj") {
+        assert!(world.emulator.asset_ids().contains(&asset.id.to_string()), "{asset:?}");
+    }
+    // What was left of the earlier one went, as a replaced version does.
+    assert_eq!(names(&world), ["chair.mtl", "chair.obj", "lamp.obj", "wood.tga"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_models_share_goes_when_both_go_at_once() {
+    let world = furnished(&[("dedup", "on")]).await;
+    world.write("table.obj", b"mtllib table.mtl\n");
+    world.write("table.mtl", b"newmtl oak\nmap_Kd wood.tga\n");
+    world.sync().await;
+    remove_chair(&world);
+    for path in ["table.obj", "table.mtl"] {
+        fs::remove_file(world.root().join(path)).unwrap();
+    }
+    for _ in 0..3 {
+        world.sync().await;
+    }
+    assert_eq!((names(&world), world.emulator.asset_ids().len()), (vec!["lamp.obj".to_owned()], 3));
+    assert_eq!((world.entry("chair.obj"), world.entry("table.obj")), (Entry::default(), Entry::default()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_approve_and_status_say_that_assets_go_too() {
     let world = World::new().await;
