@@ -359,10 +359,7 @@ async fn finish(
     reach: Reach,
 ) -> Result<Ended, ledger::Error> {
     let is_relocated = outcome == Outcome::Relocated;
-    let cleared = match &outcome {
-        Outcome::Cleared(done) => Some(done.clone()),
-        _ => None,
-    };
+    let heard = matches!(action, Action::Clear(_)).then(|| outcome.clone()).unwrap_or(Outcome::Nothing);
     let (mut new, mut verdict) = plan::after(&entry, action, outcome, &desk.patience, ambient::now());
     if let (Verdict::Done, Some(tick)) = (&verdict, look::read_once_more(&new)) {
         verdict = Verdict::LookAgain(tick);
@@ -389,7 +386,7 @@ async fn finish(
             }
         }
         Action::Clear(clearance) => {
-            let note = reckon::close(desk, key, clearance, cleared.as_ref(), &verdict).await?;
+            let note = reckon::close(desk, key, clearance, &heard).await?;
             trace::put_unless_moved(desk, key, &found.stored, &new, Some(note)).await?
         }
         _ if new != found.stored || new != entry || !members.is_empty() => {

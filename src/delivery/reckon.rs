@@ -11,9 +11,8 @@ use crate::file::entry::AsideState;
 use crate::file::{Entry, Key, MappingName, Sighting, State};
 use crate::ledger::{self, Ledger};
 use crate::mapping::{Fate, Mapping};
-use crate::plan::{Action, BRAKE_WINDOW, Cause, Clearance, Cleared, Kept, brake, clearance};
+use crate::plan::{Action, BRAKE_WINDOW, Cause, Clearance, Kept, Outcome, brake, clearance};
 use crate::timestamp::Timestamp;
-use crate::verdict::Verdict;
 use crate::worker::blocking;
 
 /// What came of a reckoning.
@@ -46,7 +45,6 @@ pub fn reckon(desk: &Desk, post: &Arc<Post>) -> Result<Reckoned, ledger::Error> 
     }
     desk.grants.withdraw(&mapping.name);
     let due = due(&desk.ledger, mapping)?;
-    let gone = due.iter().filter(|(_, it)| it.cause == Cause::Gone).count() as u64;
     let name = &mapping.name;
     if due.is_empty() {
         // What a person agreed to is done; what comes later is counted afresh.
@@ -62,7 +60,8 @@ pub fn reckon(desk: &Desk, post: &Arc<Post>) -> Result<Reckoned, ledger::Error> 
         return Ok(reckoned);
     }
     if !is_armed(&desk.ledger, mapping)? {
-        let pending = Pending { gone, replaced: due.len() as u64 - gone };
+        let replaced = due.iter().filter(|(_, it)| it.cause == Cause::Replaced).count() as u64;
+        let pending = Pending { gone: due.len() as u64 - replaced, replaced };
         reckoned.waits = Some(format!(
             "{}; look at it with `versync plan`, and agree with `versync approve {name}`",
             told(mapping, pending)
@@ -132,7 +131,7 @@ fn is_idle(action: &Action, entry: &Entry) -> bool {
 /// Whether the disk shows, right now, what remote files are taken away for. That nothing could be seen shows nothing.
 fn is_shown(cause: Cause, sighting: &Sighting) -> bool {
     match cause {
-        Cause::Gone => matches!(sighting, Sighting::Absent(_)),
+        Cause::Gone | Cause::LeftOver => matches!(sighting, Sighting::Absent(_)),
         Cause::Replaced => matches!(sighting, Sighting::Whole(_)),
     }
 }
@@ -170,7 +169,7 @@ pub(super) fn of(
     let mut files = Vec::new();
     for file in it.files.iter().copied() {
         // What is kept as an earlier version elsewhere is not this bundle's to take because its own file is gone.
-        let is_kept = it.cause == Cause::Gone && ledger.is_earlier_elsewhere(file, key)?;
+        let is_kept = it.cause != Cause::Replaced && ledger.is_earlier_elsewhere(file, key)?;
         if !is_kept && !ledger.is_shared(file, key)? {
             files.push(file);
         } else if it.cause == Cause::Gone && it.fate == Fate::Archive {
@@ -191,7 +190,8 @@ pub(super) fn of(
 pub fn pending(reader: &ledger::Reader, mapping: &Mapping) -> Result<Pending, ledger::Error> {
     let mut pending = Pending::default();
     for key in reader.in_state(&mapping.name, State::Deleted, usize::MAX)? {
-        pending.gone += u64::from(clearance(&reader.entry(&key)?, &mapping.policy).is_some());
+        let it = clearance(&reader.entry(&key)?, &mapping.policy);
+        pending.gone += u64::from(it.is_some_and(|it| it.cause == Cause::Gone));
     }
     for key in reader.keys_with_replaced(&mapping.name, mapping.policy.keep_versions)? {
         let it = clearance(&reader.entry(&key)?, &mapping.policy);
@@ -289,15 +289,22 @@ fn count_gone(ledger: &Ledger, key: &Key, now: Timestamp) -> Result<(), ledger::
     ledger.put_meta(&executed_key(mapping), &told.join(" "))
 }
 
-/// What the journal says of a clearance; none is what could not be done.
-fn note(clearance: &Clearance, cleared: Option<&Cleared>) -> String {
+/// What the journal says of a clearance.
+fn note(clearance: &Clearance, outcome: &Outcome) -> String {
     let files = clearance.files.len();
     let done = match clearance.fate {
         Fate::Archive => "archived",
         Fate::Delete | Fate::Keep | Fate::DeleteWithAssets => "deleted",
     };
-    let Some(cleared) = cleared else {
-        return format!("{files} remote files could not be {done}; it is tried again in an hour");
+    let cleared = match outcome {
+        Outcome::Cleared(cleared) => cleared,
+        Outcome::NotCleared(why) | Outcome::PartlyCleared(why) => {
+            return format!("{files} remote files could not be {done}: {why}; it is tried again in an hour");
+        }
+        Outcome::Failed(failure) => {
+            return format!("{files} remote files could not be {done} yet: {}", failure.what);
+        }
+        _ => return format!("{files} remote files could not be {done}"),
     };
     let assets = match clearance.fate {
         Fate::DeleteWithAssets => format!(", and {} assets with them", cleared.assets),
@@ -305,7 +312,9 @@ fn note(clearance: &Clearance, cleared: Option<&Cleared>) -> String {
     };
     let kept = Kept::told(&cleared.kept).map(|told| format!("; {told}")).unwrap_or_default();
     match clearance.cause {
-        Cause::Gone => format!("gone from disk: {files} remote files were {done}{assets}{kept}"),
+        Cause::Gone | Cause::LeftOver => {
+            format!("gone from disk: {files} remote files were {done}{assets}{kept}")
+        }
         Cause::Replaced => format!("{files} remote files of older versions were {done}{assets}{kept}"),
     }
 }
@@ -318,19 +327,18 @@ pub(super) async fn close(
     desk: &Arc<Desk>,
     key: &Key,
     clearance: &Clearance,
-    cleared: Option<&Cleared>,
-    verdict: &Verdict,
+    outcome: &Outcome,
 ) -> Result<String, ledger::Error> {
-    let note = note(clearance, cleared);
-    if cleared.is_some() {
-        tracing::info!(bundle = %key, "{note}");
-        count(desk, key, clearance.cause).await?;
-        desk.grants.done(key);
-    } else if matches!(verdict, Verdict::Failed(_)) {
+    let note = note(clearance, outcome);
+    match outcome {
+        Outcome::Cleared(_) => {
+            tracing::info!(bundle = %key, "{note}");
+            count(desk, key, clearance.cause).await?;
+            desk.grants.done(key);
+        }
         // It was not refused: it is granted again.
-        desk.grants.done(key);
-    } else {
-        tracing::warn!(bundle = %key, "{note}");
+        Outcome::Failed(_) => desk.grants.done(key),
+        _ => tracing::warn!(bundle = %key, "{note}"),
     }
     Ok(note)
 }
@@ -338,7 +346,8 @@ pub(super) async fn close(
 /// Counts what the brake counts.
 async fn count(desk: &Arc<Desk>, key: &Key, cause: Cause) -> Result<(), ledger::Error> {
     match cause {
-        Cause::Replaced => Ok(()),
+        // What is left over was counted with the rest.
+        Cause::Replaced | Cause::LeftOver => Ok(()),
         Cause::Gone => {
             let (ledger, key) = (desk.ledger.clone(), key.clone());
             blocking(move || count_gone(&ledger, &key, ambient::now())).await

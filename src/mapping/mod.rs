@@ -152,7 +152,7 @@ impl Fate {
             Self::Keep => "kept",
             Self::Archive => "archived",
             Self::Delete => "deleted",
-            Self::DeleteWithAssets => "deleted with their assets, but for those that something else uses",
+            Self::DeleteWithAssets => "deleted, with those assets that nothing else uses",
         }
     }
 }

@@ -46,6 +46,8 @@ pub enum Cause {
     Replaced,
     /// Their file is gone from disk.
     Gone,
+    /// Their file is gone from disk, and most of its version was taken before: another bundle used these then.
+    LeftOver,
 }
 
 /// What the policy takes of a bundle, as its entry stands; none if it takes nothing.
@@ -55,7 +57,12 @@ pub fn clearance(entry: &Entry, policy: &Policy) -> Option<Clearance> {
         return None;
     }
     let (cause, fate, files) = match entry.state() {
-        State::Deleted => (Cause::Gone, policy.on_delete, gone(entry)),
+        State::Deleted => {
+            let is_left = |copy: &RemoteCopy| copy.role != Role::Doomed || copy.version.is_none();
+            let is_rest = entry.current.is_none() && entry.copies.iter().all(is_left);
+            let cause = if is_rest { Cause::LeftOver } else { Cause::Gone };
+            (cause, policy.on_delete, gone(entry))
+        }
         State::Synced => (Cause::Replaced, policy.on_change, replaced(entry, policy.keep_versions)),
         State::Settling
         | State::Ready
@@ -156,6 +163,10 @@ pub fn cleared(entry: &Entry, clearance: &Clearance, done: &Cleared, now: Timest
         entry.copies.retain(|copy| copy.role != Role::Remains || !files.contains(&copy.source_file));
     }
     entry.copies.retain(|copy| copy.role != Role::Remains || !copy.assets.is_empty());
+    for copy in entry.copies.iter_mut().filter(|copy| copy.role == Role::Doomed) {
+        // The rest of it is gone.
+        copy.version = None;
+    }
     if let Some(aside) = &mut entry.aside
         && aside.state == AsideState::Deleted
     {
@@ -176,7 +187,7 @@ pub fn cleared(entry: &Entry, clearance: &Clearance, done: &Cleared, now: Timest
         };
     }
     // Nothing remote is left of it: nothing is worth a row.
-    if clearance.cause == Cause::Gone && entry.copies.is_empty() { Entry::default() } else { entry }
+    if clearance.cause != Cause::Replaced && entry.copies.is_empty() { Entry::default() } else { entry }
 }
 
 /// Within which time deletions count together.

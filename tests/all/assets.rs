@@ -323,7 +323,10 @@ async fn plan_approve_and_status_say_that_assets_go_too() {
     let said = world.versync(&["sync"]).await;
     assert_eq!(said.code, 13, "{said:#?}");
     let plan = world.versync(&["plan"]).await.out;
-    assert!(plan.contains("3 remote files to be deleted with their assets, but for those that"), "{plan}");
+    assert!(
+        plan.contains("3 remote files to be deleted, with those assets that nothing else uses"),
+        "{plan}"
+    );
     let asked = world.versync(&["approve", "studio", "--yes", "--json"]).await;
     let told = asked.json();
     assert_eq!((&told["on_delete"], &told["gone"]), (&"delete_with_assets".into(), &1.into()), "{asked:#?}");

@@ -82,10 +82,23 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
     let mut keys = desk.ledger.keys_in_state(&mapping.name, State::Deleted)?;
     keys.extend(desk.ledger.keys_with_replaced(&mapping.name, mapping.policy.keep_versions)?);
     for key in keys {
-        if let Some(it) = plan::clearance(&desk.ledger.entry(&key)?, &mapping.policy) {
+        if let Some(mut it) = plan::clearance(&desk.ledger.entry(&key)?, &mapping.policy) {
+            if it.cause == Cause::LeftOver {
+                // It waits for the last who uses it.
+                let mut free = Vec::new();
+                for file in it.files {
+                    if !desk.ledger.is_shared(file, &key)? {
+                        free.push(file);
+                    }
+                }
+                it.files = free;
+            }
+            if it.files.is_empty() {
+                continue;
+            }
             let files = render::things(it.files.len() as u64, "remote file", "remote files");
             let why = match it.cause {
-                Cause::Gone => "it is gone from disk",
+                Cause::Gone | Cause::LeftOver => "it is gone from disk",
                 Cause::Replaced => "newer versions replaced them",
             };
             let reason = format!("{files} to be {}: {why}", it.fate.done());
