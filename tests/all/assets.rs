@@ -239,6 +239,28 @@ async fn assets_of_a_file_that_somebody_deleted_go_all_the_same() {
     assert_eq!(world.entry("chair.obj"), Entry::default());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn assets_of_a_type_that_is_newer_than_this_version_stay_and_that_is_told() {
+    let world = furnished(&[("referenced_assets", "cascade")]).await;
+    let mut entry = world.entry("chair.obj");
+    let current = entry.current.as_mut().unwrap();
+    let files: Vec<_> = current.parts().map(|part| part.source_file).collect();
+    let mesh = current.lead.assets.iter_mut().find(|it| it.kind == "mesh").unwrap();
+    mesh.kind = "hologram".to_owned();
+    let mesh = mesh.id.to_string();
+    world.ledger().put_bundle(&World::key("chair.obj"), &entry, &[], None, versync::ambient::now()).unwrap();
+    world.let_go().await;
+    // So that the ledger is the only one who tells what was made of them.
+    world.client().delete_source_files(&files, TheirAssets::Keep).await.unwrap();
+    remove_chair(&world);
+    world.sync().await;
+    assert_eq!(world.emulator.asset_ids().len(), 4, "those of the lamp, and the hologram");
+    assert!(world.emulator.asset_ids().contains(&mesh));
+    let entry = world.entry("chair.obj");
+    let reason = entry.reason().unwrap();
+    assert!(reason.contains("does not know assets of the type hologram"), "{reason}");
+}
+
 /// Somebody puts an asset to use between the question and the deletion.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_asset_that_the_cloud_refuses_to_delete_stays_and_the_others_go() {
