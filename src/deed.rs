@@ -1,22 +1,19 @@
 //! Performs an action on the cloud and says what came of it. It decides nothing and writes no entry.
 
+mod clear;
 mod search;
+mod unused;
 
 use std::sync::Arc;
 
 use crate::ambient;
-use crate::cloud::{
-    self, ConversionTask, Parcel, ParcelPart, TaskStatus, TheirAssets, UploadError, UploadTask,
-};
+use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadError, UploadTask};
 use crate::desk::{Desk, Post};
 use crate::disk;
 use crate::file::entry::{Conversion, RemotePart, Title};
-use crate::file::{Intent, Part, PartName, RelPath};
+use crate::file::{Intent, Part, PartName};
 use crate::id::SourceFileId;
-use crate::mapping::{ARCHIVE, Fate};
-use crate::plan::{
-    Action, Claim, Clearance, GaveUp, HowItEnded, Outcome, Proof, Relocation, Remote, Restoration,
-};
+use crate::plan::{Action, Claim, GaveUp, HowItEnded, Outcome, Proof, Relocation, Restoration};
 use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
 
@@ -34,7 +31,7 @@ pub async fn perform(desk: &Arc<Desk>, post: &Post, action: &Action) -> Outcome 
         | Action::Verify(_) => Outcome::Nothing,
         Action::Relocate(relocation) => relocate(desk, relocation).await,
         Action::Restore(it) => restore(desk, it).await,
-        Action::Clear(clearance) => clear(desk, post, clearance).await,
+        Action::Clear(clearance) => clear::clear(desk, post, clearance).await,
     }
 }
 
@@ -75,6 +72,12 @@ async fn restore(desk: &Arc<Desk>, it: &Restoration) -> Outcome {
             Ok(_) => return Outcome::NotRelocated("the cloud holds another number of bytes".to_owned()),
             Err(error) => return not_relocated(error),
         }
+        // A version is worth nothing without what was made of it.
+        match desk.client.assets_of(part.source_file).await {
+            Ok(found) if part.assets.iter().all(|known| found.iter().any(|it| it.id == known.id)) => {}
+            Ok(_) => return Outcome::NotRelocated("some of its assets are gone".to_owned()),
+            Err(error) => return not_relocated(error),
+        }
     }
     if let Some(folder) = it.into {
         let files: Vec<_> = current.parts().map(|part| part.source_file).collect();
@@ -84,49 +87,6 @@ async fn restore(desk: &Arc<Desk>, it: &Restoration) -> Outcome {
         desk.shelf.changed(folder).await;
     }
     Outcome::Relocated
-}
-
-/// Archives or deletes remote files. Both may be repeated: what is deleted already is not there any more.
-async fn clear(desk: &Arc<Desk>, post: &Post, clearance: &Clearance) -> Outcome {
-    let done = match clearance.fate {
-        Fate::Keep => return Outcome::NotCleared("the policy keeps it".to_owned()),
-        Fate::Archive => {
-            let Ok(dir) = RelPath::from_bytes(ARCHIVE.as_bytes()) else {
-                return Outcome::NotCleared("there is no archive".to_owned());
-            };
-            let archive = match desk.shelf.consult(&post.mapping, &dir, &[]).await {
-                Ok(Remote::Folder(archive, _)) => archive,
-                Ok(Remote::Unasked) => return Outcome::NotCleared("there is no archive".to_owned()),
-                Err(failure) => return Outcome::Failed(failure),
-            };
-            desk.client.move_source_files(archive, &clearance.files).await.map(|()| Some(archive))
-        }
-        Fate::Delete => {
-            desk.client.delete_source_files(&clearance.files, TheirAssets::Keep).await.map(|()| None)
-        }
-    };
-    match done {
-        Ok(archive) => Outcome::Cleared(archive),
-        Err(error) if error.status() == Some(404) && clearance.fate == Fate::Delete => {
-            one_by_one(desk, &clearance.files).await
-        }
-        Err(error) => match error.status() {
-            Some(400 | 403 | 404 | 405 | 409 | 422) => Outcome::NotCleared(error.into_failure().what),
-            Some(_) | None => Outcome::Failed(error.into_failure()),
-        },
-    }
-}
-
-/// One of several files is not there any more: the others may be.
-async fn one_by_one(desk: &Arc<Desk>, files: &[SourceFileId]) -> Outcome {
-    for file in files {
-        match desk.client.delete_source_files(&[*file], TheirAssets::Keep).await {
-            Ok(()) => {}
-            Err(error) if error.status() == Some(404) => {}
-            Err(error) => return Outcome::Failed(error.into_failure()),
-        }
-    }
-    Outcome::Cleared(None)
 }
 
 /// What the cloud refuses is sent anew instead; everything else is tried again.

@@ -240,7 +240,16 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         Action::Upload(_) => Some(Arc::clone(&desk.uploads).acquire_owned().await),
         _ => None,
     };
-    let entry = match plan::before(&entry, &action) {
+    let untouched = entry.clone();
+    let entry = match plan::before(&entry, &action, ambient::now()) {
+        // The hold keeps everybody else from it meanwhile.
+        Some(doomed) if matches!(action, Action::Clear(_)) => {
+            if doomed == found.stored {
+                doomed
+            } else {
+                put(desk, &key, doomed, &[], None).await?
+            }
+        }
         Some(intended) => {
             let note = match reservations(&sighting) {
                 Some(reservations) => {
@@ -271,6 +280,14 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         | Action::Relocate(_) => Outcome::Nothing,
     };
     drop(permit);
+    let (found, entry) = match action {
+        // What was refused altogether is as it was before; the ledger holds what was written down meanwhile.
+        Action::Clear(_) if matches!(outcome, Outcome::NotCleared(_)) => {
+            (Found { stored: entry, ..found }, untouched)
+        }
+        Action::Clear(_) => (Found { stored: entry.clone(), ..found }, entry),
+        _ => (found, entry),
+    };
     let ended = finish(desk, &key, found, entry, &action, outcome, reach).await;
     // Only now that it is written down may others have its remote files.
     drop(hold);
@@ -342,7 +359,7 @@ async fn finish(
     reach: Reach,
 ) -> Result<Ended, ledger::Error> {
     let is_relocated = outcome == Outcome::Relocated;
-    let is_cleared = matches!(outcome, Outcome::Cleared(_));
+    let heard = matches!(action, Action::Clear(_)).then(|| outcome.clone()).unwrap_or(Outcome::Nothing);
     let (mut new, mut verdict) = plan::after(&entry, action, outcome, &desk.patience, ambient::now());
     if let (Verdict::Done, Some(tick)) = (&verdict, look::read_once_more(&new)) {
         verdict = Verdict::LookAgain(tick);
@@ -369,17 +386,7 @@ async fn finish(
             }
         }
         Action::Clear(clearance) => {
-            let note = reckon::note(clearance, is_cleared);
-            if is_cleared {
-                tracing::info!(bundle = %key, "{note}");
-                reckon::count(desk, key, clearance.cause).await?;
-                desk.grants.done(key);
-            } else if matches!(verdict, Verdict::Failed(_)) {
-                // It was not refused: it is granted again.
-                desk.grants.done(key);
-            } else {
-                tracing::warn!(bundle = %key, "{note}");
-            }
+            let note = reckon::close(desk, key, clearance, &heard).await?;
             trace::put_unless_moved(desk, key, &found.stored, &new, Some(note)).await?
         }
         _ if new != found.stored || new != entry || !members.is_empty() => {

@@ -15,7 +15,7 @@ use crate::disk::{self, Root};
 use crate::file::sighting::RootIdentity;
 use crate::file::{State, shown};
 use crate::ledger::{self, Ledger, Reader, Standing};
-use crate::mapping::Mapping;
+use crate::mapping::{Fate, Mapping};
 use crate::panel::{Asked, Kind};
 
 /// Its arguments.
@@ -128,6 +128,11 @@ fn removals(
         "now waiting: {} files that are gone, older versions of {} files",
         pending.gone, pending.replaced
     ));
+    if policy.on_delete == Fate::DeleteWithAssets || policy.on_change == Fate::DeleteWithAssets {
+        paper.talk(
+            "Their assets are deleted with them, but for those that something else uses at that moment.",
+        );
+    }
     if was_armed {
         paper.talk("this was agreed to before; agreeing again takes the brake off for what is waiting now");
     }

@@ -9,7 +9,6 @@ use super::failure::{Exit, Failure};
 use super::paper::Paper;
 use super::render::{self, Table};
 use super::{Global, desk};
-use crate::file::entry::Role;
 use crate::file::{Entry, Key, State, shown};
 use crate::ledger::{self, Reader};
 
@@ -150,7 +149,7 @@ fn row(key: &Key, entry: &Entry, is_qualified: bool) -> Vec<String> {
 
 /// What a new version replaced: scenes that were made with those assets keep them.
 fn was(entry: &Entry) -> impl Iterator<Item = Vec<String>> {
-    let old = entry.copies.iter().filter(|copy| copy.role == Role::Superseded && !copy.assets.is_empty());
+    let old = entry.copies.iter().filter(|copy| copy.may_be_in_use());
     old.map(|copy| {
         let assets = render::assets(&copy.assets, NAMED);
         vec!["  until then".to_owned(), "replaced".to_owned(), copy.source_file.to_string(), assets]

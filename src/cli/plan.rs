@@ -45,7 +45,7 @@ enum Deed {
     Hold,
     /// Make an earlier version current again.
     Restore,
-    /// Archive or delete remote files that are no longer current.
+    /// Archive or delete remote files that are no longer current, with their unused assets or without.
     Clear,
     /// Remember that it is gone; its remote copy is kept.
     Gone,

@@ -149,7 +149,7 @@ pub(super) const fn cure(state: State) -> Option<&'static str> {
         State::Stalled => Some("look for the upload task in the console; `versync retry` sends it anew"),
         State::Suspect => Some("open it in its program; `versync retry` if it is as it should be"),
         State::Detached => Some("change the filter if it should be mirrored; its remote copy is kept"),
-        State::Deleted => Some("put it back if it should live on; its remote copy is kept"),
+        State::Deleted => Some("put it back if it should live on"),
         State::Synced | State::Ignored => None,
     }
 }

@@ -6,6 +6,7 @@
 //! What no document says and we rely on all the same is marked `Inferred:` in the one place that relies on it;
 //! `docs/asset-api.md` says what holds each of them.
 
+mod assets;
 mod conversation;
 mod error;
 mod exchange;
@@ -31,11 +32,11 @@ use self::conversation::one_of;
 use self::exchange::{Credential, Exchange};
 use self::listing::{Next, Pages};
 use self::setup::{listed, paged};
-use crate::file::entry::Asset;
 use crate::file::{PartName, shown};
 use crate::id::{FolderId, SourceFileId, UploadTaskId};
 use crate::patience::Patience;
 
+pub use self::assets::is_known_type;
 pub use self::error::{Error, UploadError};
 pub use self::listing::{Complete, Listing};
 pub use self::parcel::{Body, Parcel, ParcelPart};
@@ -267,7 +268,7 @@ impl Client {
     }
 
     /// Deletes source files for ever; safe to repeat. Source: `DELETE /source-files`, which takes a body.
-    /// Inferred: with their assets it is refused while anything else uses one of them.
+    /// What it does about assets that something else uses is not known, so the flows delete assets by their ids.
     ///
     /// # Errors
     /// Whatever kept them from being deleted.
@@ -280,18 +281,6 @@ impl Client {
         let doing = format!("delete {} source files", ids.len());
         let json = json!({ "source_file_ids": ids, "delete_assets": assets == TheirAssets::Delete });
         self.done(&self.call(doing, Method::DELETE, &["source-files"], Some(json))).await
-    }
-
-    /// What conversion made of a source file. Source: `GET /source-files/{id}/assets`, which is not paged.
-    /// Inferred: all of it, where a conversion task names the main asset only.
-    ///
-    /// # Errors
-    /// Whatever kept them from being read.
-    pub async fn assets_of(&self, file: SourceFileId) -> Result<Vec<Asset>, Error> {
-        let path = ["source-files", &file.to_string(), "assets"];
-        let mut call = self.call(format!("list the assets of source file {file}"), Method::GET, &path, None);
-        call.cap = wire::LIST_CAP;
-        self.told(&call, wire::assets).await
     }
 
     /// The bytes of a source file. Redirects are followed, without the token as soon as they leave the origin.

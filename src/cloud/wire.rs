@@ -379,6 +379,34 @@ pub(super) fn assets(value: Value) -> Result<Vec<Asset>, String> {
     Ok(found)
 }
 
+/// An asset that uses another one, with its name where it is told.
+pub(super) fn user_of_asset(value: Value) -> Result<Asset, String> {
+    #[derive(Deserialize)]
+    struct RawProperties {
+        #[serde(default, deserialize_with = "lenient")]
+        name: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct RawUser {
+        asset_id: Uuid,
+        #[serde(default, deserialize_with = "lenient")]
+        asset_type: Option<String>,
+        #[serde(default, deserialize_with = "lenient")]
+        properties: Option<RawProperties>,
+    }
+    let raw: RawUser = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok(Asset {
+        id: AssetId::from_uuid(raw.asset_id),
+        kind: raw.asset_type.unwrap_or_else(|| "asset".to_owned()),
+        name: raw.properties.and_then(|it| it.name).unwrap_or_default(),
+    })
+}
+
+/// The container of a type, if it is one of those that are known.
+pub(super) fn container_of(kind: &str) -> Option<&'static str> {
+    CONTAINERS.iter().find(|(_, it)| *it == kind).map(|(container, _)| *container)
+}
+
 /// Container → type. Source: the official client's table of 22 types.
 const CONTAINERS: [(&str, &str); 22] = [
     ("action_maps", "action_map"),

@@ -229,10 +229,10 @@ fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
     policy.on_missing = layered.word("on_missing", &missing, &[], findings).unwrap_or_default();
     let links = [("skip", Symlinks::Skip)];
     policy.symlinks = layered.word("symlinks", &links, &["follow"], findings).unwrap_or_default();
-    let fates = [Fate::Keep, Fate::Archive, Fate::Delete].map(|fate| (fate.word(), fate));
-    let later = ["delete_with_assets"];
-    policy.on_change = layered.word("on_change", &fates, &later, findings).unwrap_or_default();
-    policy.on_delete = layered.word("on_delete", &fates, &later, findings).unwrap_or_default();
+    let fates = [Fate::Keep, Fate::Archive, Fate::Delete, Fate::DeleteWithAssets];
+    let fates = fates.map(|fate| (fate.word(), fate));
+    policy.on_change = layered.word("on_change", &fates, &[], findings).unwrap_or_default();
+    policy.on_delete = layered.word("on_delete", &fates, &[], findings).unwrap_or_default();
     policy.keep_versions = layered
         .get("keep_versions", findings)
         .and_then(|given| value::count(&given, 0..=1_000, findings))

@@ -11,7 +11,7 @@ use crate::file::entry::AsideState;
 use crate::file::{Entry, Key, MappingName, Sighting, State};
 use crate::ledger::{self, Ledger};
 use crate::mapping::{Fate, Mapping};
-use crate::plan::{Action, BRAKE_WINDOW, Cause, Clearance, brake, clearance};
+use crate::plan::{Action, BRAKE_WINDOW, Cause, Clearance, Kept, Outcome, brake, clearance};
 use crate::timestamp::Timestamp;
 use crate::worker::blocking;
 
@@ -45,7 +45,6 @@ pub fn reckon(desk: &Desk, post: &Arc<Post>) -> Result<Reckoned, ledger::Error> 
     }
     desk.grants.withdraw(&mapping.name);
     let due = due(&desk.ledger, mapping)?;
-    let gone = due.iter().filter(|(_, it)| it.cause == Cause::Gone).count() as u64;
     let name = &mapping.name;
     if due.is_empty() {
         // What a person agreed to is done; what comes later is counted afresh.
@@ -61,7 +60,8 @@ pub fn reckon(desk: &Desk, post: &Arc<Post>) -> Result<Reckoned, ledger::Error> 
         return Ok(reckoned);
     }
     if !is_armed(&desk.ledger, mapping)? {
-        let pending = Pending { gone, replaced: due.len() as u64 - gone };
+        let replaced = due.iter().filter(|(_, it)| it.cause == Cause::Replaced).count() as u64;
+        let pending = Pending { gone: due.len() as u64 - replaced, replaced };
         reckoned.waits = Some(format!(
             "{}; look at it with `versync plan`, and agree with `versync approve {name}`",
             told(mapping, pending)
@@ -131,7 +131,7 @@ fn is_idle(action: &Action, entry: &Entry) -> bool {
 /// Whether the disk shows, right now, what remote files are taken away for. That nothing could be seen shows nothing.
 fn is_shown(cause: Cause, sighting: &Sighting) -> bool {
     match cause {
-        Cause::Gone => matches!(sighting, Sighting::Absent(_)),
+        Cause::Gone | Cause::LeftOver => matches!(sighting, Sighting::Absent(_)),
         Cause::Replaced => matches!(sighting, Sighting::Whole(_)),
     }
 }
@@ -141,7 +141,8 @@ fn is_shown(cause: Cause, sighting: &Sighting) -> bool {
 /// # Errors
 /// What the ledger says.
 fn due(ledger: &Ledger, mapping: &Mapping) -> Result<Vec<(Key, Clearance)>, ledger::Error> {
-    let mut keys = Vec::new();
+    // Each once: a file that is gone may have replaced versions, too.
+    let mut keys = BTreeSet::new();
     if mapping.policy.on_delete != Fate::Keep {
         keys.extend(ledger.keys_in_state(&mapping.name, State::Deleted)?);
     }
@@ -166,14 +167,18 @@ pub(super) fn of(
 ) -> Result<Option<Clearance>, ledger::Error> {
     let Some(mut it) = clearance(entry, &mapping.policy) else { return Ok(None) };
     let mut files = Vec::new();
-    for file in it.files {
-        if !ledger.is_shared(file, key)? {
+    for file in it.files.iter().copied() {
+        // What is kept as an earlier version elsewhere is not this bundle's to take because its own file is gone.
+        let is_kept = it.cause != Cause::Replaced && ledger.is_earlier_elsewhere(file, key)?;
+        if !is_kept && !ledger.is_shared(file, key)? {
             files.push(file);
-        } else if it.cause == Cause::Gone {
-            // Half a version is worth nothing to anybody.
+        } else if it.cause == Cause::Gone && it.fate == Fate::Archive {
+            // Half a version in the archive is worth nothing to anybody.
             return Ok(None);
         }
     }
+    let asked = it.files;
+    it.assets.retain(|(file, _)| files.contains(file) || !asked.contains(file));
     it.files = files;
     Ok((!it.files.is_empty()).then_some(it))
 }
@@ -185,7 +190,8 @@ pub(super) fn of(
 pub fn pending(reader: &ledger::Reader, mapping: &Mapping) -> Result<Pending, ledger::Error> {
     let mut pending = Pending::default();
     for key in reader.in_state(&mapping.name, State::Deleted, usize::MAX)? {
-        pending.gone += u64::from(clearance(&reader.entry(&key)?, &mapping.policy).is_some());
+        let it = clearance(&reader.entry(&key)?, &mapping.policy);
+        pending.gone += u64::from(it.is_some_and(|it| it.cause == Cause::Gone));
     }
     for key in reader.keys_with_replaced(&mapping.name, mapping.policy.keep_versions)? {
         let it = clearance(&reader.entry(&key)?, &mapping.policy);
@@ -284,26 +290,64 @@ fn count_gone(ledger: &Ledger, key: &Key, now: Timestamp) -> Result<(), ledger::
 }
 
 /// What the journal says of a clearance.
-pub(super) fn note(clearance: &Clearance, is_cleared: bool) -> String {
+fn note(clearance: &Clearance, outcome: &Outcome) -> String {
     let files = clearance.files.len();
     let done = match clearance.fate {
         Fate::Archive => "archived",
-        Fate::Delete | Fate::Keep => "deleted",
+        Fate::Delete | Fate::Keep | Fate::DeleteWithAssets => "deleted",
     };
-    match (is_cleared, clearance.cause) {
-        (false, _) => format!("{files} remote files could not be {done}; it is tried again in an hour"),
-        (true, Cause::Gone) => format!("gone from disk: {files} remote files were {done}"),
-        (true, Cause::Replaced) => format!("{files} remote files of older versions were {done}"),
+    let cleared = match outcome {
+        Outcome::Cleared(cleared) => cleared,
+        Outcome::NotCleared(why) | Outcome::PartlyCleared(why) => {
+            return format!("{files} remote files could not be {done}: {why}; it is tried again in an hour");
+        }
+        Outcome::Failed(failure) => {
+            return format!("{files} remote files could not be {done} yet: {}", failure.what);
+        }
+        _ => return format!("{files} remote files could not be {done}"),
+    };
+    let assets = match clearance.fate {
+        Fate::DeleteWithAssets => format!(", and {} assets with them", cleared.assets),
+        Fate::Archive | Fate::Delete | Fate::Keep => String::new(),
+    };
+    let kept = Kept::told(&cleared.kept).map(|told| format!("; {told}")).unwrap_or_default();
+    match clearance.cause {
+        Cause::Gone | Cause::LeftOver => {
+            format!("gone from disk: {files} remote files were {done}{assets}{kept}")
+        }
+        Cause::Replaced => format!("{files} remote files of older versions were {done}{assets}{kept}"),
     }
 }
 
-/// Counts what the brake counts.
+/// Tells how a clearance ended, and counts it. Returns what the journal says.
 ///
 /// # Errors
 /// What the ledger says.
-pub(super) async fn count(desk: &Arc<Desk>, key: &Key, cause: Cause) -> Result<(), ledger::Error> {
+pub(super) async fn close(
+    desk: &Arc<Desk>,
+    key: &Key,
+    clearance: &Clearance,
+    outcome: &Outcome,
+) -> Result<String, ledger::Error> {
+    let note = note(clearance, outcome);
+    match outcome {
+        Outcome::Cleared(_) => {
+            tracing::info!(bundle = %key, "{note}");
+            count(desk, key, clearance.cause).await?;
+            desk.grants.done(key);
+        }
+        // It was not refused: it is granted again.
+        Outcome::Failed(_) => desk.grants.done(key),
+        _ => tracing::warn!(bundle = %key, "{note}"),
+    }
+    Ok(note)
+}
+
+/// Counts what the brake counts.
+async fn count(desk: &Arc<Desk>, key: &Key, cause: Cause) -> Result<(), ledger::Error> {
     match cause {
-        Cause::Replaced => Ok(()),
+        // What is left over was counted with the rest.
+        Cause::Replaced | Cause::LeftOver => Ok(()),
         Cause::Gone => {
             let (ledger, key) = (desk.ledger.clone(), key.clone());
             blocking(move || count_gone(&ledger, &key, ambient::now())).await

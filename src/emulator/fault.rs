@@ -87,6 +87,11 @@ pub enum FaultKind {
     AcceptThenLose,
     /// Does what was asked, then resets the connection.
     AcceptThenReset,
+    /// Does what was asked, and answers later. The journal tells the answer as soon as it is done.
+    AcceptThenDelay {
+        /// How much later, in milliseconds.
+        ms: u64,
+    },
     /// Does what was asked and answers with the right head, but the body breaks off.
     Truncate {
         /// How much of the body is sent.

@@ -164,6 +164,15 @@ async fn act(site: &Site, wire: &Wire, fault: Option<FaultKind>, request: Reques
             wire.reset();
             Exit::HangUp
         }
+        FaultKind::AcceptThenDelay { ms } => {
+            let noted = request.extensions().get::<Noted>().cloned();
+            let response = run(site, request, next).await;
+            if let Some(Noted(line)) = noted {
+                line.close(Outcome::Answered(response.status().as_u16()));
+            }
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            answer(response)
+        }
         FaultKind::Truncate { bytes } => answer(truncated(run(site, request, next).await, bytes).await),
         FaultKind::SlowAnswer { ms_per_byte } => {
             answer(slow(run(site, request, next).await, ms_per_byte).await)

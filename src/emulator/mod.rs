@@ -281,6 +281,12 @@ impl Emulator {
             .collect()
     }
 
+    /// The ids of all assets that are there by now, in the order in which they were made.
+    pub fn asset_ids(&self) -> Vec<String> {
+        let (vault, now) = (self.site.vault(), self.site.now());
+        vault.assets.iter().filter(|asset| asset.born_at <= now).map(|asset| asset.id.to_string()).collect()
+    }
+
     /// The bytes of a source file; `None` if there is no such file.
     pub fn content(&self, source_file_id: &str) -> Option<Box<dyn Read + Send>> {
         let id = Uuid::try_parse(source_file_id).ok()?;

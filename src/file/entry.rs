@@ -132,6 +132,14 @@ pub struct RemoteCopy {
     pub since: Timestamp,
 }
 
+impl RemoteCopy {
+    /// Whether scenes that were made with an earlier version may still show what this left behind.
+    #[must_use]
+    pub fn may_be_in_use(&self) -> bool {
+        matches!(self.role, Role::Superseded | Role::Remains) && !self.assets.is_empty()
+    }
+}
+
 /// What a remote file that is not current is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -143,6 +151,10 @@ pub enum Role {
     Torn,
     /// A surplus copy that a lost answer left behind.
     Orphan,
+    /// About to be archived or deleted, written down before it is: it may be gone by now, or lie in the archive.
+    Doomed,
+    /// Its source file is deleted; its assets that are told of stay, since something uses them.
+    Remains,
 }
 
 /// The one attempt of a bundle.

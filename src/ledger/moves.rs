@@ -125,6 +125,23 @@ impl Ledger {
         })
     }
 
+    /// Whether a remote file is part of an earlier version of another bundle.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn is_earlier_elsewhere(&self, file: SourceFileId, owner: &Key) -> Result<bool, Error> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT 1 FROM copy JOIN bundle ON bundle.id = copy.bundle
+                 JOIN mapping ON mapping.id = bundle.mapping
+                 WHERE copy.source_file = ?1 AND copy.role IN ('superseded', 'archived')
+                     AND NOT (mapping.name = ?2 AND bundle.path = ?3)",
+            )?;
+            let file = file.uuid().into_bytes();
+            Ok(statement.exists(params![file, owner.mapping.as_str(), owner.path.as_bytes()])?)
+        })
+    }
+
     /// Writes a bundle that moved at its new place and forgets the old one, in one transaction; only if the old one is still as
     /// `expected`.
     ///
@@ -196,13 +213,17 @@ impl Ledger {
     }
 }
 
-/// The bundles with more than `kept` versions that were replaced, in path order. Files of one version were replaced at one moment.
+/// The bundles with more than `kept` versions that were replaced, or with one that was about to be taken away, in path order.
+/// Files of one version were replaced at one moment.
 pub(super) fn with_replaced(db: &Connection, mapping: &MappingName, kept: u32) -> Result<Vec<Key>, Error> {
     let mut statement = db.prepare_cached(
         "SELECT mapping.name, bundle.path FROM copy JOIN bundle ON bundle.id = copy.bundle
          JOIN mapping ON mapping.id = bundle.mapping
-         WHERE copy.role = 'superseded' AND mapping.name = ?1
-         GROUP BY bundle.id HAVING count(DISTINCT copy.since) > ?2 ORDER BY bundle.path",
+         WHERE copy.role IN ('superseded', 'doomed') AND mapping.name = ?1
+         GROUP BY bundle.id
+         HAVING count(DISTINCT CASE copy.role WHEN 'superseded' THEN copy.since END) > ?2
+             OR sum(copy.role = 'doomed') > 0
+         ORDER BY bundle.path",
     )?;
     keys(statement.query(params![mapping.as_str(), kept])?)
 }

@@ -128,7 +128,7 @@ impl<'r> Cells<'r> {
     }
 
     pub(super) fn role(&self) -> Result<Role, Fault> {
-        find([Role::Superseded, Role::Archived, Role::Torn, Role::Orphan], role_word, self.text()?)
+        find(ROLES, role_word, self.text()?)
     }
 
     /// The columns of a file row; none where a left join found no such row.
@@ -173,12 +173,17 @@ pub(super) const fn title_word(title: Title) -> &'static str {
     }
 }
 
+const ROLES: [Role; 6] =
+    [Role::Superseded, Role::Archived, Role::Torn, Role::Orphan, Role::Doomed, Role::Remains];
+
 pub(super) const fn role_word(role: Role) -> &'static str {
     match role {
         Role::Superseded => "superseded",
         Role::Archived => "archived",
         Role::Torn => "torn",
         Role::Orphan => "orphan",
+        Role::Doomed => "doomed",
+        Role::Remains => "remains",
     }
 }
 

@@ -265,12 +265,12 @@ pub(super) fn some_in_state(
     Ok(keys)
 }
 
-/// The bundles with a superseded version that left assets behind, the latest replacement first.
+/// The bundles with a replaced version that left assets behind, its source files deleted or not, the latest replacement first.
 pub(super) fn replaced(db: &Connection, mapping: &MappingName, limit: usize) -> Result<Vec<Key>, Error> {
     // It begins at the copies, which are few beside the bundles; CROSS keeps SQLite from turning that round.
     let mut statement = db.prepare_cached(
         "SELECT bundle.path FROM (
-             SELECT DISTINCT copy.bundle AS id FROM copy WHERE copy.role = 'superseded' AND EXISTS (
+             SELECT DISTINCT copy.bundle AS id FROM copy WHERE copy.role IN ('superseded', 'remains') AND EXISTS (
                  SELECT 1 FROM asset
                  WHERE asset.bundle = copy.bundle AND asset.slot = 'copy' AND asset.owner = copy.position)
          ) AS old CROSS JOIN bundle ON bundle.id = old.id

@@ -129,6 +129,8 @@ pub enum Fate {
     Archive,
     /// They are deleted, for ever; their assets stay.
     Delete,
+    /// They are deleted, for ever, and with them those of their assets that nothing else uses.
+    DeleteWithAssets,
 }
 
 impl Fate {
@@ -139,6 +141,18 @@ impl Fate {
             Self::Keep => "keep",
             Self::Archive => "archive",
             Self::Delete => "delete",
+            Self::DeleteWithAssets => "delete_with_assets",
+        }
+    }
+
+    /// What was done to remote files, after their number.
+    #[must_use]
+    pub const fn done(self) -> &'static str {
+        match self {
+            Self::Keep => "kept",
+            Self::Archive => "archived",
+            Self::Delete => "deleted",
+            Self::DeleteWithAssets => "deleted, with those assets that nothing else uses",
         }
     }
 }

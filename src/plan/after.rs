@@ -55,8 +55,10 @@ pub fn after(
             _ => (entry.clone(), Verdict::LookAgain(Duration::ZERO)),
         },
         Action::Clear(clearance) => match outcome {
-            Outcome::Cleared(archive) => (clear::cleared(entry, clearance, archive, now), Verdict::Done),
-            Outcome::NotCleared(why) => (not_cleared(entry, &why), Verdict::Done),
+            Outcome::Cleared(done) => (clear::cleared(entry, clearance, &done, now), Verdict::Done),
+            Outcome::NotCleared(why) | Outcome::PartlyCleared(why) => {
+                (not_cleared(entry, &why), Verdict::Done)
+            }
             Outcome::Failed(failure) => (entry.clone(), Verdict::Failed(failure)),
             _ => (entry.clone(), Verdict::Done),
         },

@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::file::entry::{AsideState, Current, RemoteCopy, Role, Title};
+use super::unused::Kept;
+use crate::file::entry::{AsideState, Asset, Current, RemoteCopy, RemotePart, Role, Title};
 use crate::file::{Attempt, Entry, State};
-use crate::id::{FolderId, SourceFileId};
+use crate::id::{AssetId, FolderId, SourceFileId};
 use crate::mapping::{Fate, Policy};
 use crate::timestamp::Timestamp;
 
@@ -20,6 +21,22 @@ pub struct Clearance {
     pub fate: Fate,
     /// Which: all of them owned.
     pub files: Vec<SourceFileId>,
+    /// What the ledger knows that conversion made of them, each with its source file, and what stayed of files that were deleted
+    /// before; empty unless assets go too.
+    pub assets: Vec<(SourceFileId, Asset)>,
+    /// Assets of the version that lives on: a cloud may keep their ids from version to version.
+    pub spared: BTreeSet<AssetId>,
+}
+
+/// What came of a clearance.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cleared {
+    /// Where the files lie now, if they were archived.
+    pub archive: Option<FolderId>,
+    /// How many assets were deleted with them.
+    pub assets: usize,
+    /// Assets that stay although they were to go.
+    pub kept: Vec<Kept>,
 }
 
 /// Why remote files are taken away.
@@ -29,6 +46,8 @@ pub enum Cause {
     Replaced,
     /// Their file is gone from disk.
     Gone,
+    /// Their file is gone from disk, and most of its version was taken before: another bundle used these then.
+    LeftOver,
 }
 
 /// What the policy takes of a bundle, as its entry stands; none if it takes nothing.
@@ -39,10 +58,10 @@ pub fn clearance(entry: &Entry, policy: &Policy) -> Option<Clearance> {
     }
     let (cause, fate, files) = match entry.state() {
         State::Deleted => {
-            let current = entry.current.as_ref()?;
-            let owned = current.parts().all(|part| part.title == Title::Owned);
-            let files = current.parts().map(|part| part.source_file).collect();
-            (Cause::Gone, policy.on_delete, if owned { files } else { Vec::new() })
+            let is_left = |copy: &RemoteCopy| copy.role != Role::Doomed || copy.version.is_none();
+            let is_rest = entry.current.is_none() && entry.copies.iter().all(is_left);
+            let cause = if is_rest { Cause::LeftOver } else { Cause::Gone };
+            (cause, policy.on_delete, gone(entry))
         }
         State::Synced => (Cause::Replaced, policy.on_change, replaced(entry, policy.keep_versions)),
         State::Settling
@@ -58,50 +77,117 @@ pub fn clearance(entry: &Entry, policy: &Policy) -> Option<Clearance> {
         | State::Detached
         | State::Ignored => return None,
     };
-    (fate != Fate::Keep && !files.is_empty()).then_some(Clearance { cause, fate, files })
+    if fate == Fate::Keep || files.is_empty() {
+        return None;
+    }
+    let assets = if fate == Fate::DeleteWithAssets { assets(entry, &files) } else { Vec::new() };
+    let lives = |part: &&RemotePart| !files.contains(&part.source_file);
+    let spared = entry.current.iter().flat_map(Current::parts).filter(lives).flat_map(|part| &part.assets);
+    let spared = spared.map(|asset| asset.id).collect();
+    Some(Clearance { cause, fate, files, assets, spared })
 }
 
-/// The files of replaced versions but for the newest few, and for what lives on in the current one.
+/// The files of the version whose file is gone, if all of it is ours, and those that were about to go before.
+fn gone(entry: &Entry) -> Vec<SourceFileId> {
+    let current = entry.current.as_ref().filter(|it| it.parts().all(|part| part.title == Title::Owned));
+    let current = current.into_iter().flat_map(Current::parts).map(|part| part.source_file);
+    let mut files: Vec<_> = current.collect();
+    let is_doomed = |copy: &&RemoteCopy| copy.role == Role::Doomed && copy.title == Title::Owned;
+    for copy in entry.copies.iter().filter(is_doomed) {
+        if !files.contains(&copy.source_file) {
+            files.push(copy.source_file);
+        }
+    }
+    files
+}
+
+/// What is known to have been made of these files, and what stayed of earlier ones.
+fn assets(entry: &Entry, files: &[SourceFileId]) -> Vec<(SourceFileId, Asset)> {
+    let parts = entry.current.iter().flat_map(Current::parts).map(|it| (it.source_file, &it.assets));
+    let parts = parts.filter(|(file, _)| files.contains(file));
+    let copies = entry.copies.iter().filter(|it| files.contains(&it.source_file) || it.role == Role::Remains);
+    let copies = copies.map(|it| (it.source_file, &it.assets));
+    let all = parts.chain(copies).flat_map(|(file, made)| made.iter().map(move |it| (file, it.clone())));
+    let mut seen = BTreeSet::new();
+    all.filter(|(_, asset)| seen.insert(asset.id)).collect()
+}
+
+/// The files of replaced versions but for the newest few, and for what lives on in the current one; what was about to go before
+/// goes in any case.
 fn replaced(entry: &Entry, kept: u32) -> Vec<SourceFileId> {
+    let is_doomed = |copy: &&RemoteCopy| copy.role == Role::Doomed && copy.title == Title::Owned;
     let is_due = |copy: &&RemoteCopy| copy.role == Role::Superseded && copy.title == Title::Owned;
     let ages: BTreeSet<Timestamp> = entry.copies.iter().filter(is_due).map(|copy| copy.since).collect();
     let spared: BTreeSet<Timestamp> = ages.into_iter().rev().take(kept as usize).collect();
     let lives = |id| entry.current.iter().flat_map(Current::parts).any(|part| part.source_file == id);
-    let due = entry.copies.iter().filter(is_due);
-    due.filter(|copy| !spared.contains(&copy.since) && !lives(copy.source_file))
-        .map(|copy| copy.source_file)
-        .collect()
+    let is_next = |copy: &&RemoteCopy| is_doomed(copy) || (is_due(copy) && !spared.contains(&copy.since));
+    let due = entry.copies.iter().filter(is_next).filter(|copy| !lives(copy.source_file));
+    due.map(|copy| copy.source_file).collect()
 }
 
-/// The entry of a bundle whose remote files were taken away; `archive` is where they lie now, if they were archived.
+/// The entry of a bundle whose remote files are about to be taken away. What is written down is about to happen: a file that comes
+/// back meanwhile must not be taken for one that lives in the cloud.
 #[must_use]
-pub fn cleared(entry: &Entry, clearance: &Clearance, archive: Option<FolderId>, now: Timestamp) -> Entry {
+pub(super) fn doomed(entry: &Entry, clearance: &Clearance, now: Timestamp) -> Entry {
     let mut entry = entry.clone();
     let is_taken = |id: SourceFileId| clearance.files.contains(&id);
-    match archive {
-        Some(folder) => {
-            for copy in entry.copies.iter_mut().filter(|copy| is_taken(copy.source_file)) {
-                (copy.role, copy.folder) = (Role::Archived, folder);
-            }
-        }
-        None => entry.copies.retain(|copy| !is_taken(copy.source_file)),
+    for copy in entry.copies.iter_mut().filter(|copy| is_taken(copy.source_file)) {
+        copy.role = Role::Doomed;
     }
-    if clearance.cause == Cause::Gone
-        && let Some(current) = entry.current.take()
-        && let Some(folder) = archive
-    {
-        entry.copies.extend(Current { folder, ..current }.copies(Role::Archived, now));
+    let is_current = entry.current.iter().flat_map(Current::parts).any(|part| is_taken(part.source_file));
+    if is_current && let Some(current) = entry.current.take() {
+        // Also what stays for now since another bundle uses it: it goes once nobody does.
+        entry.copies.extend(current.copies(Role::Doomed, now));
+    }
+    entry
+}
+
+/// The entry of a bundle whose remote files were taken away.
+#[must_use]
+pub fn cleared(entry: &Entry, clearance: &Clearance, done: &Cleared, now: Timestamp) -> Entry {
+    let mut entry = doomed(entry, clearance, now);
+    for copy in entry.copies.iter_mut().filter(|copy| clearance.files.contains(&copy.source_file)) {
+        match done.archive {
+            Some(folder) => (copy.role, copy.folder) = (Role::Archived, folder),
+            None => (copy.role, copy.since) = (Role::Remains, now),
+        }
+    }
+    if clearance.fate == Fate::DeleteWithAssets {
+        for copy in entry.copies.iter_mut().filter(|copy| copy.role == Role::Remains) {
+            let stay = done.kept.iter().filter(|kept| kept.of == copy.source_file);
+            copy.assets = stay.map(|kept| kept.asset.clone()).collect();
+        }
+    } else {
+        // Nobody asked for their assets, so they are nobody's business.
+        let files = &clearance.files;
+        entry.copies.retain(|copy| copy.role != Role::Remains || !files.contains(&copy.source_file));
+    }
+    entry.copies.retain(|copy| copy.role != Role::Remains || !copy.assets.is_empty());
+    for copy in entry.copies.iter_mut().filter(|copy| copy.role == Role::Doomed) {
+        // The rest of it is gone.
+        copy.version = None;
     }
     if let Some(aside) = &mut entry.aside
         && aside.state == AsideState::Deleted
     {
-        aside.reason = match archive {
-            Some(_) => "gone from disk; its remote copy was archived (on_delete = \"archive\")".to_owned(),
-            None => "gone from disk, and its remote copy deleted (on_delete = \"delete\")".to_owned(),
+        aside.reason = match (clearance.fate, Kept::told(&done.kept)) {
+            (Fate::Archive | Fate::Keep, _) => {
+                "gone from disk; its remote copy was archived (on_delete = \"archive\")".to_owned()
+            }
+            (Fate::Delete, _) => {
+                "gone from disk, and its remote copy deleted (on_delete = \"delete\")".to_owned()
+            }
+            (Fate::DeleteWithAssets, None) => {
+                "gone from disk, and its remote copy deleted with its assets (on_delete = \"delete_with_assets\")"
+                    .to_owned()
+            }
+            (Fate::DeleteWithAssets, Some(kept)) => {
+                format!("gone from disk, and its remote copy deleted (on_delete = \"delete_with_assets\"); {kept}")
+            }
         };
     }
     // Nothing remote is left of it: nothing is worth a row.
-    if clearance.cause == Cause::Gone && entry.copies.is_empty() { Entry::default() } else { entry }
+    if clearance.cause != Cause::Replaced && entry.copies.is_empty() { Entry::default() } else { entry }
 }
 
 /// Within which time deletions count together.
@@ -216,9 +302,9 @@ mod tests {
     fn what_was_deleted_is_forgotten_and_what_was_archived_is_remembered_there() {
         let entry = gone(synced(Vec::new()));
         let taken = clearance(&entry, &policy(Fate::Keep, 0, Fate::Delete)).unwrap();
-        assert_eq!(cleared(&entry, &taken, None, Timestamp::EPOCH), Entry::default());
+        assert_eq!(cleared(&entry, &taken, &Cleared::default(), Timestamp::EPOCH), Entry::default());
         let taken = clearance(&entry, &policy(Fate::Keep, 0, Fate::Archive)).unwrap();
-        let after = cleared(&entry, &taken, Some(folder(7)), Timestamp::EPOCH);
+        let after = cleared(&entry, &taken, &archived(7), Timestamp::EPOCH);
         assert_eq!((after.copies[0].role, after.copies[0].folder), (Role::Archived, folder(7)));
         assert_eq!((after.current.clone(), after.state()), (None, State::Deleted));
         assert_eq!(
@@ -226,6 +312,56 @@ mod tests {
             None,
             "it stays in the archive"
         );
+    }
+
+    fn archived(number: u128) -> Cleared {
+        Cleared { archive: Some(folder(number)), ..Cleared::default() }
+    }
+
+    fn asset(number: u128) -> Asset {
+        let id = AssetId::from_uuid(Uuid::from_u128(number));
+        Asset { id, kind: "mesh".to_owned(), name: String::new() }
+    }
+
+    #[test]
+    fn what_is_about_to_go_is_current_no_more_and_goes_whatever_is_kept_of_others() {
+        let entry = gone(synced(Vec::new()));
+        let taken = clearance(&entry, &policy(Fate::Keep, 0, Fate::Delete)).unwrap();
+        let doomed = doomed(&entry, &taken, Timestamp::EPOCH);
+        assert_eq!((doomed.current.clone(), doomed.copies[0].role), (None, Role::Doomed));
+        assert_eq!(clearance(&doomed, &policy(Fate::Keep, 0, Fate::Delete)), Some(taken.clone()));
+        assert_eq!(cleared(&doomed, &taken, &Cleared::default(), Timestamp::EPOCH), Entry::default());
+        // Its file came back with other bytes: the version that was to go is one that was replaced.
+        let back = Entry { current: synced(Vec::new()).current, aside: None, ..doomed.clone() };
+        let mut back = Entry { seen: entry.seen, ..back };
+        back.current.as_mut().unwrap().lead.source_file = id(200);
+        let next = clearance(&back, &policy(Fate::Delete, 9, Fate::Keep)).unwrap();
+        assert_eq!((next.cause, next.files), (Cause::Replaced, vec![id(100)]));
+        assert_eq!(clearance(&back, &policy(Fate::Keep, 9, Fate::Delete)), None);
+    }
+
+    #[test]
+    fn assets_that_stay_are_remembered_and_asked_about_again_and_those_that_live_on_are_spared() {
+        let mut entry =
+            synced(vec![RemoteCopy { assets: vec![asset(1), asset(2)], ..copy(1, 1, Title::Owned) }]);
+        entry.current.as_mut().unwrap().lead.assets = vec![asset(2)];
+        assert!(clearance(&entry, &policy(Fate::Delete, 0, Fate::Keep)).unwrap().assets.is_empty());
+        let with_assets = policy(Fate::DeleteWithAssets, 0, Fate::DeleteWithAssets);
+        let taken = clearance(&entry, &with_assets).unwrap();
+        assert_eq!((taken.assets.len(), taken.spared.len()), (2, 1));
+        let kept = vec![Kept { of: id(1), asset: asset(1), why: "used by a scene".to_owned() }];
+        let done = Cleared { kept, ..Cleared::default() };
+        let after = cleared(&entry, &taken, &done, Timestamp::EPOCH);
+        assert_eq!((after.copies[0].role, after.copies[0].assets.clone()), (Role::Remains, vec![asset(1)]));
+        assert_eq!(clearance(&after, &with_assets), None, "there is nothing new to take");
+        let entry = gone(after);
+        let taken = clearance(&entry, &with_assets).unwrap();
+        assert_eq!((taken.files.clone(), taken.spared.len()), (vec![id(100)], 0));
+        assert_eq!(taken.assets, [(id(100), asset(2)), (id(1), asset(1))]);
+        let told = cleared(&entry, &taken, &done, Timestamp::EPOCH);
+        assert_eq!((told.copies.len(), told.current.clone()), (1, None));
+        assert!(told.reason().unwrap().contains("stays: used by a scene"), "{:?}", told.reason());
+        assert_eq!(cleared(&entry, &taken, &Cleared::default(), Timestamp::EPOCH), Entry::default());
     }
 
     #[test]

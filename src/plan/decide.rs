@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clear::doomed;
 use super::returning::{Restoration, earlier};
 use super::{Action, Claim, Claimed, Moment, Namesake, Origin, Proof, Relocation, Remote};
 use crate::file::entry::{Aside, AsideState, Conversion, Doubt};
@@ -10,6 +11,7 @@ use crate::file::sighting::{Seen, Trust, Whole};
 use crate::file::{Attempt, Entry, Fingerprint, Intent, Part, RelPath, Sighting, Version};
 use crate::id::SourceFileId;
 use crate::mapping::{Adopt, Fate, OnMissing, Policy};
+use crate::timestamp::Timestamp;
 
 /// What is to be done about a bundle: the open attempt comes first, then what the disk shows.
 ///
@@ -41,13 +43,14 @@ pub fn decide(
     }
 }
 
-/// What must be durable before the action is performed: an upload's intent, and nothing else.
+/// What must be durable before the action is performed: an upload's intent, and what is about to be taken away.
 #[must_use]
-pub fn before(entry: &Entry, action: &Action) -> Option<Entry> {
+pub fn before(entry: &Entry, action: &Action, now: Timestamp) -> Option<Entry> {
     match action {
         Action::Upload(intent) => {
             Some(Entry { attempt: Attempt::Intended(intent.clone()), aside: None, ..entry.clone() })
         }
+        Action::Clear(clearance) => Some(doomed(entry, clearance, now)),
         Action::Rest
         | Action::Forget
         | Action::Wait(_)
@@ -55,7 +58,6 @@ pub fn before(entry: &Entry, action: &Action) -> Option<Entry> {
         | Action::Consult
         | Action::Verify(_)
         | Action::Relocate(_)
-        | Action::Clear(_)
         | Action::Restore(_)
         | Action::LookUp(..)
         | Action::Follow(..) => None,
@@ -113,6 +115,9 @@ fn by_sighting(
                             }
                             Fate::Delete => {
                                 "gone from disk; its remote copy is to be deleted (on_delete = \"delete\")"
+                            }
+                            Fate::DeleteWithAssets => {
+                                "gone from disk; its remote copy is to be deleted with its assets, but for those that something else uses (on_delete = \"delete_with_assets\")"
                             }
                         },
                     )

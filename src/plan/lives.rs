@@ -142,7 +142,7 @@ impl World {
             let remote = Remote::Folder(FolderId::from_uuid(Uuid::from_u128(1)), namesakes);
             action = decide(&entry, &sighting, &policy, &Origin::Nowhere, &remote, moment);
         }
-        if let Some(intended) = before(&entry, &action) {
+        if let Some(intended) = before(&entry, &action, moment.now) {
             self.entry = intended.clone();
             entry = intended;
             if self.mishap(15) {

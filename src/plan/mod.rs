@@ -11,15 +11,17 @@ mod lives;
 mod moves;
 mod rearm;
 mod returning;
+mod unused;
 
 use std::time::Duration;
 
 pub use after::{UNNAMED, after};
-pub use clear::{BRAKE_WINDOW, Cause, Clearance, brake, clearance, cleared};
+pub use clear::{BRAKE_WINDOW, Cause, Clearance, Cleared, brake, clearance, cleared};
 pub use decide::{before, decide, is_same_file};
 pub use moves::{Departed, Origin, Relocation, is_settled, origin, renamed_directories};
 pub use rearm::{REARMED, rearm};
 pub use returning::Restoration;
+pub use unused::{Candidate, Kept, Parting, Using, part};
 
 use crate::file::entry::{Aside, Conversion, Doubt, RemotePart};
 use crate::file::{ContentHash, Intent, Part, PartName, Version};
@@ -131,10 +133,12 @@ pub enum Outcome {
     Verified(Vec<RemotePart>),
     /// For some part none of the candidates does.
     NoneVerified,
-    /// The remote files are gone, or lie in this archive.
-    Cleared(Option<FolderId>),
+    /// The remote files are gone, or lie in the archive.
+    Cleared(Cleared),
     /// They cannot be taken away, for the reason given.
     NotCleared(String),
+    /// Some are gone, and others cannot be taken away, for the reason given.
+    PartlyCleared(String),
     /// The remote files bear their new name and lie in their new folder.
     Relocated,
     /// They cannot be renamed or moved, for the reason given.

@@ -27,7 +27,7 @@ pub(super) fn earlier(entry: &Entry, whole: &Whole) -> Option<Vec<(Part, RemoteC
     let is_it = |copy: &&RemoteCopy| {
         copy.version == Some(version)
             && copy.title == Title::Owned
-            && matches!(copy.role, Role::Superseded | Role::Archived)
+            && matches!(copy.role, Role::Superseded | Role::Archived | Role::Doomed)
     };
     let of = |part: &Part| {
         let copy = entry.copies.iter().filter(is_it).find(|copy| copy.name == part.name)?;
@@ -58,7 +58,9 @@ impl Restoration {
         });
         let lead = remote.next()?;
         let current = Current { version, folder, task: None, since: now, lead, members: remote.collect() };
-        let into = parts.first().filter(|(_, copy)| copy.folder != folder).map(|_| folder);
+        // What was about to be archived may lie in the archive by now, whatever is known of it.
+        let is_elsewhere = |copy: &RemoteCopy| copy.folder != folder || copy.role == Role::Doomed;
+        let into = parts.iter().any(|(_, copy)| is_elsewhere(copy)).then_some(folder);
         let is_back = |copy: &RemoteCopy| parts.iter().any(|(_, it)| it.source_file == copy.source_file);
         let mut copies: Vec<_> = entry.copies.iter().filter(|copy| !is_back(copy)).cloned().collect();
         let lives = |id| current.parts().any(|part| part.source_file == id);

@@ -33,6 +33,8 @@ mod knobs; // whichever way an unknown of the cloud turns out
 mod manifest; // what became of every path, as a file for others
 mod moves; // what is renamed or moved keeps its ids, and nothing is sent
 mod policies; // what is taken away from the cloud, and what never is
+mod assets; // what was made of files that go: what nothing uses goes too
+mod clearing; // killed, or unheard, at each request by which something is taken away
 mod changing; // files that change under our hands
 mod history; // a morning of one artist, and every upload of it
 mod bundles; // a model arrives with its textures, and is refreshed with them

@@ -13,7 +13,7 @@ use crate::desk::Desk;
 use crate::file::entry::AsideState;
 use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
 use crate::ledger::{self, Reader};
-use crate::mapping::{Fate, Mapping};
+use crate::mapping::Mapping;
 use crate::plan::{self, Action, Cause, Origin};
 use crate::survey::{self, Found, Visitor};
 
@@ -82,14 +82,26 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
     let mut keys = desk.ledger.keys_in_state(&mapping.name, State::Deleted)?;
     keys.extend(desk.ledger.keys_with_replaced(&mapping.name, mapping.policy.keep_versions)?);
     for key in keys {
-        if let Some(it) = plan::clearance(&desk.ledger.entry(&key)?, &mapping.policy) {
+        if let Some(mut it) = plan::clearance(&desk.ledger.entry(&key)?, &mapping.policy) {
+            if it.cause == Cause::LeftOver {
+                // It waits for the last who uses it.
+                let mut free = Vec::new();
+                for file in it.files {
+                    if !desk.ledger.is_shared(file, &key)? {
+                        free.push(file);
+                    }
+                }
+                it.files = free;
+            }
+            if it.files.is_empty() {
+                continue;
+            }
             let files = render::things(it.files.len() as u64, "remote file", "remote files");
-            let done = if it.fate == Fate::Archive { "archived" } else { "deleted" };
             let why = match it.cause {
-                Cause::Gone => "it is gone from disk",
+                Cause::Gone | Cause::LeftOver => "it is gone from disk",
                 Cause::Replaced => "newer versions replaced them",
             };
-            let reason = format!("{files} to be {done}: {why}");
+            let reason = format!("{files} to be {}: {why}", it.fate.done());
             let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None };
             plans.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(planned);
         }

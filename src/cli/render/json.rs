@@ -102,6 +102,8 @@ fn copy(copy: &RemoteCopy) -> Value {
             Role::Archived => "archived",
             Role::Torn => "torn",
             Role::Orphan => "orphan",
+            Role::Doomed => "doomed",
+            Role::Remains => "remains",
         },
         "title": title(copy.title),
         "version": copy.version.map(|version| version.0.to_string()),

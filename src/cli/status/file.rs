@@ -132,6 +132,8 @@ pub(in crate::cli) fn facts(key: &Key, entry: &Entry, journal: &[JournalLine]) -
             Role::Archived => "archived",
             Role::Torn => "torn",
             Role::Orphan => "orphan",
+            Role::Doomed => "doomed",
+            Role::Remains => "remains",
         };
         say(role, format!("{} {}, since {}", copy.source_file, copy.name, render::ago(copy.since, now)));
         for asset in &copy.assets {

@@ -9,7 +9,6 @@ use crate::ambient;
 use crate::cli::failure::Failure;
 use crate::cli::paper::Paper;
 use crate::cli::render::{self, Table};
-use crate::file::entry::Role;
 use crate::file::{Entry, Key, MappingName, State, shown};
 use crate::ledger::{Occupancy, Reader, Standing};
 use crate::mapping::Mapping;
@@ -214,9 +213,7 @@ fn replaced(files: &[(Key, Entry)], now: Timestamp) -> Vec<String> {
         lines.push(format!("    {}  {}", key.path, render::ago(current.since, now)));
         let assets = render::assets(current.parts().flat_map(|part| &part.assets), SHOWN);
         lines.push(format!("      new: {assets}"));
-        for copy in
-            entry.copies.iter().filter(|copy| copy.role == Role::Superseded && !copy.assets.is_empty())
-        {
+        for copy in entry.copies.iter().filter(|copy| copy.may_be_in_use()) {
             lines.push(format!("      old: {}", render::assets(&copy.assets, SHOWN)));
         }
     }
@@ -267,7 +264,8 @@ fn replacement(key: &Key, entry: &Entry) -> Value {
     }
     let copies = whole.remove("copies");
     let copies = copies.as_ref().and_then(Value::as_array).into_iter().flatten();
-    let previous: Vec<_> = copies.filter(|copy| copy["role"] == "superseded").cloned().collect();
+    let previous: Vec<_> =
+        copies.filter(|copy| copy["role"] == "superseded" || copy["role"] == "remains").cloned().collect();
     fields.insert("previous".to_owned(), previous.into());
     Value::Object(fields)
 }

@@ -232,7 +232,7 @@ impl Comparison<'_> {
             }
             for copy in &entry.copies {
                 let finding = match copy.role {
-                    Role::Superseded | Role::Archived => Finding::Superseded,
+                    Role::Superseded | Role::Archived | Role::Doomed | Role::Remains => Finding::Superseded,
                     Role::Torn => Finding::Torn,
                     Role::Orphan => Finding::Orphan,
                 };

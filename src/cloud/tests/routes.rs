@@ -12,6 +12,8 @@ use futures_util::TryStreamExt as _;
 use serde_json::json;
 
 use super::*;
+use crate::file::entry::Asset;
+use crate::id::AssetId;
 use crate::verdict::Blame;
 
 fn id(n: usize) -> String {
@@ -156,6 +158,56 @@ async fn what_changes_things_says_so_in_the_documented_way() {
             format!(r#"DELETE /app/v1/source-files {{"delete_assets":false,"source_file_ids":["{file}"]}}"#),
         ]
     );
+}
+
+#[tokio::test]
+async fn an_asset_tells_who_uses_it_page_by_page_and_is_deleted_by_its_id() {
+    let seen = Seen::new();
+    let noted = seen.clone();
+    let user = |n: usize| json!({ "asset_id": id(n), "asset_type": "scene", "properties": { "name": format!("{n}") } });
+    let pages = [json!((0..100).map(user).collect::<Vec<_>>()), json!([user(100), { "asset_id": id(101) }])];
+    let router = Router::new().fallback(any(move |request: axum::extract::Request| async move {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        noted.note(format!("{} {} {}", head.method, head.uri, String::from_utf8_lossy(&body)));
+        let is_second = head.uri.query().is_some_and(|query| query.contains("offset=100"));
+        axum::Json(pages[usize::from(is_second)].clone())
+    }));
+    let server = Server::new(router).await;
+    let client = server.client();
+    let asset = |kind: &str| Asset {
+        id: AssetId::from_uuid(id(7).parse().unwrap()),
+        kind: kind.to_owned(),
+        name: String::new(),
+    };
+    let mesh = asset("mesh");
+    let users = client.users_of(&mesh, |_| false).await.unwrap();
+    let (first, last) = (&users[0], &users[101]);
+    assert_eq!(
+        (users.len(), &*first.kind, &*first.name, &*last.kind, &*last.name),
+        (102, "scene", "0", "asset", "")
+    );
+    assert_eq!(client.users_of(&mesh, |users| !users.is_empty()).await.unwrap().len(), 100, "that is enough");
+    client.delete_assets(&[mesh.id]).await.unwrap();
+    client.delete_asset(&mesh).await.unwrap();
+    let at = format!("/app/v1/assets/meshes/{}", id(7));
+    let question =
+        |offset: u32| format!("GET {at}/references?offset={offset}&limit=100&properties%5B%5D=name ");
+    assert_eq!(
+        seen.take(),
+        [
+            question(0),
+            question(100),
+            question(0),
+            format!(r#"DELETE /app/v1/assets ["{}"]"#, id(7)),
+            format!("DELETE {at} "),
+        ]
+    );
+    let unknown = asset("hologram");
+    let error = client.users_of(&unknown, |_| false).await.unwrap_err().to_string();
+    assert!(error.contains("does not know its type") && error.contains("hologram"), "{error}");
+    assert!(client.delete_asset(&unknown).await.is_err());
+    assert_eq!(seen.take(), Vec::<String>::new(), "nothing was asked");
 }
 
 #[tokio::test]

@@ -25,7 +25,6 @@ fn every_kind_of_fault_is_named_with_its_cure() {
         (top("[defaults]\nfolder = \"x\""), "unknown option `defaults.folder`", "a `folder` of its own"),
         (top("banana = 1"), "unknown option `banana`", "known here: state_dir, server"),
         // Not yet.
-        (mapping("on_delete = \"delete_with_assets\""), "`mapping.on_delete = \"delete_with_assets\"` is not in this version yet", ""),
         (mapping("symlinks = \"follow\""), "only \"skip\" is", ""),
         (mapping("keep_versions = 3000"), "`3000` is out of range", "from 0 to 1000"),
         (top("control_group = \"studio\""), "`control_group` is not in this version yet", "remove it"),

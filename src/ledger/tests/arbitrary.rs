@@ -164,7 +164,14 @@ fn intents() -> impl Strategy<Value = Intent> {
 fn copies() -> impl Strategy<Value = RemoteCopy> {
     (
         (ids(SourceFileId::from_uuid), ids(FolderId::from_uuid), part_names()),
-        prop_oneof![Just(Role::Superseded), Just(Role::Torn), Just(Role::Orphan)],
+        prop_oneof![
+            Just(Role::Superseded),
+            Just(Role::Archived),
+            Just(Role::Torn),
+            Just(Role::Orphan),
+            Just(Role::Doomed),
+            Just(Role::Remains),
+        ],
         titles(),
         option::of(versions()),
         assets(),
