@@ -17,7 +17,7 @@ use crate::file::{Entry, Key, Part, PartName, RelPath, Sighting};
 use crate::ledger;
 use crate::mapping::filter::IgnoredKind;
 use crate::mapping::format::is_unlisted;
-use crate::mapping::{Admission, UNVOUCHED};
+use crate::mapping::{Admission, PartNames, UNVOUCHED};
 use crate::references::{Resolution, readable};
 
 /// The bundle of a lead whose own bytes are known: with its members, or what keeps it from being whole.
@@ -55,7 +55,7 @@ pub(super) fn join(
                     Some(first) if has_content(&whole, first, &part) => {}
                     Some(first) => {
                         return Ok(Sighting::Unfit(format!(
-                            "two members of one name: {first} and {path} are both called {} and are not the same; rename one",
+                            "two members of one name: {first} and {path} are both called {} and are not the same; rename one, or set `part_names = \"path\"`",
                             part.name
                         )));
                     }
@@ -115,7 +115,11 @@ fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member
         Err(error) if error.is_gone() => return Ok(Member::Missing(format!("{path} is not there"))),
         Err(error) => return Ok(Member::Instead(cannot(error))),
     };
-    let name = match PartName::from_local(path.name()) {
+    let name = match post.mapping.policy.part_names {
+        PartNames::Base => PartName::from_local(path.name()),
+        PartNames::Path => PartName::relative(path, &errand.key.path),
+    };
+    let name = match name {
         Ok(name) => name,
         Err(unfit) => return Ok(Member::Instead(Sighting::Unfit(format!("member {path}: {unfit}")))),
     };

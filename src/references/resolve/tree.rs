@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::file::RelPath;
+use crate::file::{RelPath, folded};
 
 /// The names in one directory: regular files and directories, nothing that a link stands for.
 #[derive(Debug, Default)]
@@ -48,26 +48,18 @@ impl Directory {
 
     /// The file whose name differs at most in case; of several the first.
     fn file_like(&self, name: &[u8]) -> Option<&[u8]> {
-        let folded = self.folded_files.get_or_init(|| fold_all(&self.files));
-        folded.get(&folded_name(name)).map(Vec::as_slice)
+        let names = self.folded_files.get_or_init(|| fold_all(&self.files));
+        names.get(&folded(name)).map(Vec::as_slice)
     }
 
     fn directory_like(&self, name: &[u8]) -> Option<&[u8]> {
-        let folded = self.folded_directories.get_or_init(|| fold_all(&self.directories));
-        folded.get(&folded_name(name)).map(Vec::as_slice)
+        let names = self.folded_directories.get_or_init(|| fold_all(&self.directories));
+        names.get(&folded(name)).map(Vec::as_slice)
     }
 }
 
 fn fold_all(names: &BTreeSet<Vec<u8>>) -> HashMap<Vec<u8>, Vec<u8>> {
-    names.iter().rev().map(|name| (folded_name(name), name.clone())).collect()
-}
-
-/// A name without regard to case.
-pub(super) fn folded_name(name: &[u8]) -> Vec<u8> {
-    match std::str::from_utf8(name) {
-        Ok(text) => text.to_lowercase().into_bytes(),
-        Err(_) => name.to_ascii_lowercase(),
-    }
+    names.iter().rev().map(|name| (folded(name), name.clone())).collect()
 }
 
 /// All files of a base name.
