@@ -154,7 +154,7 @@ fn absent(absent: &Absent) -> Value {
     });
     match &absent.resolution {
         Resolution::Elsewhere(scheme) => told["scheme"] = json!(scheme),
-        Resolution::Missing { tried, likely } => {
+        Resolution::Missing { tried, likely, sought: _ } => {
             told["tried"] = tried.iter().map(|path| readable(path.as_bytes())).collect();
             told["cure"] = json!(likely.to_string());
         }
@@ -182,7 +182,7 @@ fn text(lead: &RelPath, bundle: &Bundle) -> Vec<String> {
     for absent in &bundle.missing {
         lines.push(format!("  missing   {}  (in {})", shown(&readable(&absent.written)), absent.by));
         match &absent.resolution {
-            Resolution::Missing { tried, likely } => {
+            Resolution::Missing { tried, likely, sought: _ } => {
                 lines.extend(tried.iter().map(|path| format!("            looked for {path}")));
                 lines.push(format!("            hint: {likely}"));
             }

@@ -62,8 +62,11 @@ fn fold_all(names: &BTreeSet<Vec<u8>>) -> HashMap<Vec<u8>, Vec<u8>> {
     names.iter().rev().map(|name| (folded(name), name.clone())).collect()
 }
 
-/// All files of a base name.
+/// All files of a base name, whatever its case.
 type Named<'a> = dyn Fn(&[u8]) -> Vec<RelPath> + 'a;
+
+/// The file that a name as written led to when the bundle was sent, if it is still there.
+type Kept<'a> = dyn Fn(&[u8]) -> Option<RelPath> + 'a;
 
 /// A tree of directories below a root.
 #[derive(Clone, Copy)]
@@ -71,6 +74,7 @@ pub struct Tree<'a> {
     list: &'a dyn Fn(&RelPath) -> Option<Arc<Directory>>,
     root: Option<&'a [u8]>,
     named: Option<&'a Named<'a>>,
+    kept: Option<&'a Kept<'a>>,
     search: Search,
 }
 
@@ -94,7 +98,7 @@ impl<'a> Tree<'a> {
     /// A tree, by what lists one of its directories: none if it is no directory, or lies behind a link.
     #[must_use]
     pub fn new(list: &'a dyn Fn(&RelPath) -> Option<Arc<Directory>>) -> Self {
-        Self { list, root: None, named: None, search: Search::Near }
+        Self { list, root: None, named: None, kept: None, search: Search::Near }
     }
 
     /// The same, whose root has this absolute path: absolute names below it are no guesses.
@@ -105,8 +109,14 @@ impl<'a> Tree<'a> {
 
     /// The same, with all files of a base name known: for `search`, and to tell where a missing file lies instead.
     #[must_use]
-    pub fn knowing(self, named: &'a dyn Fn(&[u8]) -> Vec<RelPath>, search: Search) -> Self {
+    pub fn knowing(self, named: &'a Named<'a>, search: Search) -> Self {
         Self { named: Some(named), search, ..self }
+    }
+
+    /// The same, with the files known that names led to when the bundle was sent: no guess takes another one.
+    #[must_use]
+    pub fn keeping(self, kept: &'a Kept<'a>) -> Self {
+        Self { kept: Some(kept), ..self }
     }
 
     pub(super) fn root(&self) -> Option<&'a [u8]> {
@@ -115,6 +125,11 @@ impl<'a> Tree<'a> {
 
     pub(super) fn search(&self) -> Search {
         self.search
+    }
+
+    /// The file that a name led to when the bundle was sent.
+    pub(super) fn kept(&self, written: &[u8]) -> Option<RelPath> {
+        self.kept.and_then(|kept| kept(written))
     }
 
     /// All files of a base name, as far as they are known.

@@ -1,0 +1,90 @@
+//! Where which base name lies, for a mapping that searches everywhere: walked before anything else, since a name that only one
+//! file has can be told from one that several have only when all are known.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Found, THREADS, Visitor};
+use crate::assembly;
+use crate::disk::{self, Complete, Directory, Root, Visit};
+use crate::file::{Key, RelPath};
+use crate::ledger::{self, Ledger};
+use crate::mapping::{Mapping, Search};
+
+/// How many keys of the ledger are read at once.
+const PAGE: usize = 500;
+
+/// Takes note of what the configuration says of names and searching: where that is new, models are marked to be looked at.
+///
+/// # Errors
+/// What the ledger says.
+pub fn renew(ledger: &Ledger, mapping: &Mapping) -> Result<(), Error> {
+    Ok(assembly::note_naming(ledger, mapping)?)
+}
+
+/// Takes note of all names in and below `from`, or of all there are if they are not known yet, and hands out the leads that
+/// look for one which came or went.
+pub(super) fn walk(
+    ledger: &Ledger,
+    root: &Root,
+    mapping: &Mapping,
+    from: &RelPath,
+    cancel: &CancellationToken,
+    visitor: Visitor<'_>,
+) -> Result<(), Error> {
+    let is_first = !ledger.knows_names(&mapping.name)?;
+    let top = RelPath::root();
+    let from = if is_first { &top } else { from };
+    // Handed out only when the walk is over: until then a name may look like the only one.
+    let leads: Mutex<BTreeSet<Key>> = Mutex::default();
+    let failed: Mutex<Option<ledger::Error>> = Mutex::default();
+    let directory = |directory: Directory| match note(ledger, mapping, &directory) {
+        Ok(told) => leads.lock().unwrap_or_else(PoisonError::into_inner).extend(told),
+        Err(error) => {
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    };
+    let visit = Visit { enter: visitor.enter, directory: &directory };
+    disk::scan(root, mapping, from, THREADS, cancel, visit)?;
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error.into());
+    }
+    if !is_first {
+        let leads = leads.into_inner().unwrap_or_else(PoisonError::into_inner);
+        leads.into_iter().for_each(|lead| (visitor.found)(Found::There(lead, 0)));
+        return Ok(());
+    }
+    ledger.names_are_known(&mapping.name)?;
+    let mut after = None;
+    loop {
+        let page = ledger.seekers(&mapping.name, after.as_ref(), PAGE)?;
+        page.iter().for_each(|lead| (visitor.found)(Found::There(lead.clone(), 0)));
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(last.path.clone()),
+            Some(_) | None => return Ok(()),
+        }
+    }
+}
+
+/// Forgets the names in and below a directory that went away. Returns the leads that look for one of them.
+///
+/// # Errors
+/// What the ledger says.
+pub fn forget_below(ledger: &Ledger, mapping: &Mapping, dir: &RelPath) -> Result<Vec<Key>, ledger::Error> {
+    match mapping.policy.search {
+        Search::Near => Ok(Vec::new()),
+        Search::Mapping => ledger.drop_names(&mapping.name, dir),
+    }
+}
+
+fn note(ledger: &Ledger, mapping: &Mapping, directory: &Directory) -> Result<Vec<Key>, ledger::Error> {
+    if directory.complete != Complete::Yes {
+        return Ok(Vec::new());
+    }
+    let admitted = directory.files.iter().map(|(name, _)| &name[..]);
+    let others = directory.ignored.iter().filter(|(_, why)| why.may_travel()).map(|(name, _)| &name[..]);
+    let names: BTreeSet<&[u8]> = admitted.chain(others).collect();
+    ledger.put_names(&mapping.name, &directory.path, &names, &directory.directories)
+}

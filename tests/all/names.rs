@@ -1,0 +1,403 @@
+//! How the members of a model are called on their way, and how far a file is searched that is not where its name says.
+
+use std::time::Duration;
+
+use versync::daemon::{Event, Why};
+use versync::emulator::{Fault, FaultKind};
+use versync::file::State;
+
+use crate::world::{Running, World};
+
+const UPLOAD: &str = "/folders/{id}/source-files";
+
+fn gltf(images: &[&str]) -> Vec<u8> {
+    let images: Vec<_> = images.iter().map(|uri| format!(r#"{{"uri":"{uri}"}}"#)).collect();
+    format!(r#"{{"asset":{{"version":"2.0"}},"images":[{}]}}"#, images.join(",")).into_bytes()
+}
+
+/// The names of the parts of each upload that carries this lead, in the order of the wire.
+fn uploads_of(world: &World, lead: &str) -> Vec<Vec<String>> {
+    let requests = world.emulator.requests().into_iter();
+    let uploads = requests.filter(|it| it.method == "POST" && it.route == UPLOAD);
+    let names = uploads.map(|it| it.parts.into_iter().map(|part| part.file_name).collect::<Vec<_>>());
+    names.filter(|names| names.last().is_some_and(|name| name == lead)).collect()
+}
+
+fn uploads(world: &World) -> usize {
+    world.requests("POST", UPLOAD)
+}
+
+/// A model with two textures of one name, and one beside the directory that it lies in.
+fn house(world: &World) {
+    world.write("house/wall/color.png", b"plaster");
+    world.write("house/roof/color.png", b"tiles");
+    world.write("shared/glass.png", b"glass");
+    world.write("house/house.gltf", &gltf(&["wall/color.png", "roof/color.png", "../shared/glass.png"]));
+}
+
+const HOUSE: [&str; 4] = ["roof/color.png", "wall/color.png", "_up/shared/glass.png", "house.gltf"];
+
+fn reason(world: &World, path: &str) -> String {
+    world.entry(path).reason().unwrap_or_default().to_owned()
+}
+
+/// The remote names of a model's current version, whose bytes are all there.
+fn current(world: &World, path: &str) -> Vec<String> {
+    let current = world.entry(path).current.unwrap();
+    let remote = world.remote();
+    let mut names = Vec::new();
+    for part in current.parts() {
+        let id = part.source_file.to_string();
+        let stored = &remote.iter().find(|(_, stored)| stored.id == id).unwrap().1;
+        assert_eq!(stored.blake3, part.part.content.hash.to_string(), "{}", part.part.path);
+        names.push(stored.name.clone());
+    }
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_members_of_one_name_are_blocked_until_parts_are_named_by_their_paths() {
+    let world = World::new().await;
+    house(&world);
+    world.sync().await;
+    assert_eq!(world.entry("house/house.gltf").state(), State::Blocked);
+    let why = reason(&world, "house/house.gltf");
+    assert!(why.contains("two members of one name"), "{why}");
+    assert!(why.contains("rename one, or set `part_names = \"path\"`"), "{why}");
+    assert_eq!(uploads_of(&world, "house.gltf"), Vec::<Vec<String>>::new());
+
+    world.options("part_names = \"path\"");
+    let (ending, _) = world.sync().await;
+    assert_eq!(ending.why, Why::Finished);
+    assert_eq!(world.entry("house/house.gltf").state(), State::Synced);
+    assert_eq!(uploads_of(&world, "house.gltf"), [HOUSE]);
+    assert_eq!(
+        current(&world, "house/house.gltf"),
+        ["house.gltf", "roof/color.png", "wall/color.png", "_up/shared/glass.png"]
+    );
+
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.emulator.requests(), [], "a second pass has nothing to ask");
+    std::fs::remove_dir_all(world.config().state_dir).unwrap();
+    world.sync().await;
+    assert_eq!(uploads(&world), 0, "a lost ledger finds the files under their names");
+    assert_eq!(world.entry("house/house.gltf").state(), State::Synced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_way_to_name_parts_sends_only_what_is_named_otherwise() {
+    let world = World::new().await;
+    world.write("flat/wood.png", b"wood");
+    world.write("flat/flat.gltf", &gltf(&["wood.png"]));
+    world.write("deep/tex/wood.png", b"oak");
+    world.write("deep/deep.gltf", &gltf(&["tex/wood.png"]));
+    world.write("alone.glb", b"glTF");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "deep.gltf"), [["wood.png", "deep.gltf"]]);
+    world.emulator.clear_requests();
+
+    world.options("part_names = \"path\"");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "deep.gltf"), [["tex/wood.png", "deep.gltf"]]);
+    assert_eq!(uploads(&world), 1, "what has no subdirectories is not sent again");
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.emulator.requests(), []);
+
+    world.options("part_names = \"base\"");
+    world.sync().await;
+    assert_eq!(uploads(&world), 0, "the version of before is made current again");
+    assert_eq!(current(&world, "deep/deep.gltf"), ["deep.gltf", "wood.png"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_option_is_taken_over_by_a_reload() {
+    let world = World::new().await;
+    world.write("deep/tex/wood.png", b"oak");
+    world.write("deep/deep.gltf", &gltf(&["tex/wood.png"]));
+    world.sync().await;
+    world.options("part_names = \"path\"");
+    let running = world.run().await;
+    world.until_some(|world| uploads_of(world, "deep.gltf").len() == 2).await;
+    running.stop().await;
+    assert_eq!(uploads_of(&world, "deep.gltf")[1], ["tex/wood.png", "deep.gltf"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_that_cuts_directories_off_gets_what_can_be_told_apart_and_no_more() {
+    for knob in ["strip", "cut"] {
+        let world = World::new().await;
+        world.emulator.set_knob("part_path", knob).unwrap();
+        world.options("part_names = \"path\"");
+        house(&world);
+        world.write("deep/tex/wood.png", b"oak");
+        world.write("deep/deep.gltf", &gltf(&["tex/wood.png"]));
+        world.sync().await;
+        assert_eq!(world.entry("deep/deep.gltf").state(), State::Synced, "{knob}");
+        assert_eq!(current(&world, "deep/deep.gltf"), ["deep.gltf", "wood.png"], "{knob}");
+        assert_eq!(world.entry("house/house.gltf").state(), State::Blocked, "{knob}");
+        let why = reason(&world, "house/house.gltf");
+        let told = if knob == "strip" { "set `part_names = \"base\"`" } else { "the cloud cuts directories" };
+        assert!(why.contains(told), "{knob}: {why}");
+
+        let held = world.remote().len();
+        world.emulator.clear_requests();
+        world.sync().await;
+        assert_eq!(uploads(&world), 0, "{knob}: what is refused is not sent again");
+        assert_eq!(world.remote().len(), held, "{knob}");
+
+        // The cure: other names.
+        std::fs::rename(world.root().join("house/roof/color.png"), world.root().join("house/roof/tiles.png"))
+            .unwrap();
+        world.write("house/house.gltf", &gltf(&["wall/color.png", "roof/tiles.png", "../shared/glass.png"]));
+        world.sync().await;
+        assert_eq!(world.entry("house/house.gltf").state(), State::Synced, "{knob}");
+        assert_eq!(
+            current(&world, "house/house.gltf"),
+            ["house.gltf", "tiles.png", "color.png", "glass.png"],
+            "{knob}"
+        );
+        world.emulator.clear_requests();
+        std::fs::remove_dir_all(world.config().state_dir).unwrap();
+        world.sync().await;
+        assert_eq!(uploads(&world), 0, "{knob}: a lost ledger finds them under what is left of their names");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_that_refuses_directories_is_told_of_with_the_cure() {
+    let world = World::new().await;
+    world.emulator.set_knob("part_path", "reject").unwrap();
+    world.options("part_names = \"path\"");
+    house(&world);
+    world.write("flat/wood.png", b"wood");
+    world.write("flat/flat.gltf", &gltf(&["wood.png"]));
+    world.write("deep/tex/wood.png", b"oak");
+    world.write("deep/deep.gltf", &gltf(&["tex/wood.png"]));
+    world.sync().await;
+    assert_eq!(world.entry("flat/flat.gltf").state(), State::Synced);
+    for path in ["house/house.gltf", "deep/deep.gltf"] {
+        assert_eq!(world.entry(path).state(), State::Blocked);
+        let why = reason(&world, path);
+        assert!(why.contains("the cloud may take no directories in names"), "{why}");
+        assert!(why.contains("set `part_names = \"base\"`"), "{why}");
+    }
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(uploads(&world), 0);
+
+    world.options("part_names = \"base\"");
+    world.sync().await;
+    assert_eq!(world.entry("deep/deep.gltf").state(), State::Synced);
+    assert_eq!(uploads_of(&world, "deep.gltf"), [["wood.png", "deep.gltf"]]);
+    assert_eq!(world.entry("house/house.gltf").state(), State::Blocked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h3_a_lost_answer_to_parts_named_by_their_paths_is_found_again_and_not_sent_twice() {
+    for knob in ["keep", "strip", "cut"] {
+        let world = World::new().await;
+        world.emulator.set_knob("part_path", knob).unwrap();
+        world.options("part_names = \"path\"");
+        world.write("deep/tex/wood.png", b"oak");
+        world.write("deep/up.png", b"up");
+        world.write("deep/deep.gltf", &gltf(&["tex/wood.png", "up.png"]));
+        world.emulator.fault(Fault::next("POST", UPLOAD, FaultKind::DropAnswer));
+        world.sync().await;
+        assert_eq!(world.entry("deep/deep.gltf").state(), State::Synced, "{knob}");
+        assert_eq!(uploads_of(&world, "deep.gltf").len(), 1, "{knob}: it was there");
+        assert_eq!(world.remote().len(), 3, "{knob}");
+        current(&world, "deep/deep.gltf");
+    }
+}
+
+fn chair(world: &World, texture: &str) {
+    world.write("props/chair.gltf", &gltf(&[texture]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_file_of_a_name_is_found_anywhere_in_the_mapping_if_that_is_wanted() {
+    let world = World::new().await;
+    world.write("library/wood/Oak.png", b"oak");
+    chair(&world, "C:/old/machine/oak.png");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["chair.gltf"]], "nobody looks that far by default");
+    world.emulator.clear_requests();
+
+    world.options("search = \"mapping\"");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["Oak.png", "chair.gltf"]]);
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.emulator.requests(), [], "a second pass has nothing to ask");
+
+    world.write("library/wood/Oak.png", b"darker oak");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf").len(), 1, "it is a member like any other");
+    assert_eq!(uploads(&world), 1);
+
+    world.options("search = \"near\"");
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.entry("props/chair.gltf").state(), State::Held, "its last whole version stays");
+    assert_eq!(uploads_of(&world, "chair.gltf"), Vec::<Vec<String>>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_several_files_have_is_missing_and_the_candidates_are_told() {
+    let world = World::new().await;
+    world.options("search = \"mapping\"\non_missing = \"hold\"");
+    world.write("a/oak.png", b"one oak");
+    world.write("b/OAK.png", b"another oak");
+    chair(&world, "C:/old/Oak.png");
+    world.sync().await;
+    assert_eq!(world.entry("props/chair.gltf").state(), State::Held);
+    let why = reason(&world, "props/chair.gltf");
+    assert!(why.contains("several files have that name") && why.contains("a/oak.png, b/OAK.png"), "{why}");
+    assert_eq!(uploads(&world), 2, "the images are their own");
+
+    // The very name is preferred, and one that is gone leaves the other.
+    std::fs::rename(world.root().join("b/OAK.png"), world.root().join("b/Oak.png")).unwrap();
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["Oak.png", "chair.gltf"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_goes_leaves_the_other_one() {
+    let world = World::new().await;
+    world.options("search = \"mapping\"\non_missing = \"hold\"");
+    world.write("a/oak.png", b"one oak");
+    world.write("b/c/oak.png", b"another oak");
+    chair(&world, "C:/old/oak.png");
+    world.sync().await;
+    assert_eq!(world.entry("props/chair.gltf").state(), State::Held);
+    std::fs::remove_dir_all(world.root().join("b")).unwrap();
+    world.sync().await;
+    assert_eq!(world.entry("props/chair.gltf").state(), State::Synced);
+    let members = world.entry("props/chair.gltf").current.unwrap().members;
+    assert_eq!(members[0].part.path.to_string(), "a/oak.png");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_excluded_or_junk_is_never_found_by_its_name() {
+    let world = World::new().await;
+    world.options("search = \"mapping\"\nexclude = [\"private/\"]");
+    world.write("private/oak.png", b"not yours");
+    world.write(".git/oak.png", b"junk");
+    world.write("kept/.versyncignore", b"*.exr\n");
+    world.write("kept/elm.exr", b"not yours either");
+    std::os::unix::fs::symlink(world.root().join("private"), world.root().join("link")).unwrap();
+    world.write("props/chair.gltf", &gltf(&["C:/old/oak.png", "C:/old/elm.exr"]));
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["chair.gltf"]]);
+    world.write("here/elm.exr", b"a format that only travels with models");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf")[1], ["elm.exr", "chair.gltf"]);
+}
+
+async fn quiet(running: &mut Running) {
+    running.until(|event| matches!(event, Event::Quiet)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_texture_that_turns_up_anywhere_completes_the_models_that_miss_it() {
+    let world = World::new().await;
+    world.options("search = \"mapping\"");
+    chair(&world, "C:/old/oak.png");
+    world.write("props/table.gltf", &gltf(&["C:/old/oak.png", "C:/old/elm.png"]));
+    let mut running = world.run().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["chair.gltf"]]);
+    world.emulator.clear_requests();
+
+    world.write("library/oak.png", b"oak");
+    running
+        .until(|_| uploads_of(&world, "table.gltf").len() + uploads_of(&world, "chair.gltf").len() == 2)
+        .await;
+    quiet(&mut running).await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["oak.png", "chair.gltf"]]);
+    assert_eq!(uploads_of(&world, "table.gltf"), [["oak.png", "table.gltf"]]);
+    assert_eq!(uploads(&world), 2, "it is nobody's own");
+
+    // Into a directory that is there already, and in a new one.
+    world.emulator.clear_requests();
+    world.write("library/elm.png", b"elm");
+    running.until(|_| !uploads_of(&world, "table.gltf").is_empty()).await;
+    quiet(&mut running).await;
+    assert_eq!(uploads_of(&world, "table.gltf"), [["elm.png", "oak.png", "table.gltf"]]);
+    assert_eq!(uploads(&world), 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_texture_that_turns_up_while_nobody_watches_is_found_by_the_next_pass() {
+    let world = World::new().await;
+    world.options("search = \"mapping\"");
+    chair(&world, "C:/old/oak.png");
+    world.sync().await;
+    world.emulator.clear_requests();
+    world.write("library/deep/er/oak.png", b"oak");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["oak.png", "chair.gltf"]]);
+    assert_eq!(uploads(&world), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_for_a_name_is_kept_when_another_file_of_that_name_turns_up() {
+    let world = World::new().await;
+    world.options("search = \"mapping\"");
+    world.write("library/oak.png", b"oak");
+    chair(&world, "C:/old/oak.png");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf").len(), 1);
+    world.emulator.clear_requests();
+
+    let mut running = world.run().await;
+    world.write("attic/oak.png", b"another oak");
+    running
+        .until(|event| matches!(event, Event::Stepped(step) if step.key.path.name() == b"chair.gltf"))
+        .await;
+    running.synced(&world, &["attic/oak.png"]).await;
+    quiet(&mut running).await;
+    running.stop().await;
+    // One beside the model is a guess, too.
+    world.write("props/oak.png", b"a third oak");
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), Vec::<Vec<String>>::new());
+    assert_eq!(world.entry("props/chair.gltf").state(), State::Synced);
+    let journal = world.ledger().reader().unwrap().journal(&World::key("props/chair.gltf"), 20).unwrap();
+    let told =
+        journal.iter().filter(|line| line.note.contains("library/oak.png was sent for it and is kept"));
+    assert!(told.count() >= 1, "{journal:?}");
+
+    // Another change of the model sends it with what it had.
+    world.write("props/chair.gltf", &[gltf(&["C:/old/oak.png"]), b" ".to_vec()].concat());
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["oak.png", "chair.gltf"]]);
+    let entry = world.entry("props/chair.gltf");
+    assert_eq!(entry.current.unwrap().members[0].part.path.to_string(), "library/oak.png");
+
+    // Once it is gone, the name may mean another.
+    std::fs::remove_file(world.root().join("library/oak.png")).unwrap();
+    world.sync().await;
+    let entry = world.entry("props/chair.gltf");
+    assert_eq!(entry.current.unwrap().members[0].part.path.to_string(), "props/oak.png");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_searches_nearby_keeps_no_names() {
+    let world = World::new().await;
+    world.write("library/oak.png", b"oak");
+    chair(&world, "C:/old/oak.png");
+    world.sync().await;
+    assert!(!world.ledger().knows_names(&World::key("x").mapping).unwrap());
+    world.options("search = \"mapping\"");
+    world.sync().await;
+    assert!(world.ledger().knows_names(&World::key("x").mapping).unwrap());
+    assert_eq!(world.ledger().named(&World::key("x").mapping, b"OAK.png").unwrap().len(), 1);
+    world.options("");
+    world.sync().await;
+    assert!(!world.ledger().knows_names(&World::key("x").mapping).unwrap());
+    assert_eq!(world.ledger().named(&World::key("x").mapping, b"oak.png").unwrap(), []);
+    tokio::time::timeout(Duration::from_secs(1), world.let_go()).await.unwrap();
+}
