@@ -197,15 +197,15 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn two_members_never_get_one_name_and_a_name_survives_the_ledger(
-            one in proptest::collection::vec("_{0,3}up|a|b|c.png", 1..5),
-            other in proptest::collection::vec("_{0,3}up|a|b|c.png", 1..5),
+            one in proptest::collection::vec("_{0,3}up|a|b|c[.]png", 1..5),
+            other in proptest::collection::vec("_{0,3}up|a|b|c[.]png", 1..5),
             lead in proptest::collection::vec("_{0,2}up|a|b", 0..4),
         ) {
             let lead = path(&[lead, vec!["lead.gltf".to_owned()]].concat().join("/"));
             let (one, other) = (path(&one.join("/")), path(&other.join("/")));
             let name = |member: &RelPath| PartName::relative(member, &lead).unwrap();
             proptest::prop_assert_eq!(one == other, name(&one) == name(&other));
-            proptest::prop_assert_ne!(name(&one).as_str(), "lead.gltf");
+            proptest::prop_assert!(name(&one).as_str() != "lead.gltf");
             proptest::prop_assert_eq!(PartName::from_text(name(&one).as_str()).unwrap(), name(&one));
         }
     }
