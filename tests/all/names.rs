@@ -410,3 +410,75 @@ async fn a_mapping_that_searches_nearby_keeps_no_names() {
     assert_eq!(world.ledger().named(&World::key("x").mapping, b"oak.png").unwrap(), []);
     tokio::time::timeout(Duration::from_secs(1), world.let_go()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deps_and_why_show_what_was_guessed_and_what_is_not_clear_any_more() {
+    let world = World::new().await;
+    world.write("library/oak.png", b"oak");
+    chair(&world, "C:/old/oak.png");
+    let chair_path = world.root().join("props/chair.gltf").display().to_string();
+    let deps = async || world.versync(&["deps", "--json", &chair_path]).await.json();
+
+    let told = deps().await;
+    assert_eq!(told["missing"], serde_json::json!(["C:/old/oak.png"]));
+    let cure = told["sought"][0]["cure"].as_str().unwrap();
+    assert!(cure.contains("set `search = \"mapping\"`: library/oak.png"), "{cure}");
+
+    world.options("search = \"mapping\"");
+    world.configure(&world.settings());
+    let told = deps().await;
+    assert_eq!(told["needs"], serde_json::json!(["library/oak.png"]), "also before the first pass");
+    assert_eq!(told["by"]["library/oak.png"]["guess"], true);
+    assert_eq!(told["by"]["library/oak.png"]["how"], serde_json::json!(["absolute", "anywhere"]));
+    let root = world.root().display().to_string();
+    let told = world.versync(&["deps", "--json", "--root", &root, &chair_path]).await.json();
+    assert_eq!(told["needs"], serde_json::json!([]), "a root of one's own is no mapping");
+
+    assert_eq!(world.versync(&["sync"]).await.code, 0);
+    let told = world.versync(&["why", "--json", &chair_path]).await.json();
+    assert_eq!(told["guesses"][0]["path"], "library/oak.png");
+    assert_eq!(told["unclear"], serde_json::json!([]));
+    world.write("attic/oak.png", b"another oak");
+    assert_eq!(world.versync(&["sync"]).await.code, 0);
+    let said = world.versync(&["why", &chair_path]).await.out;
+    assert!(said.contains("library/oak.png for C:/old/oak.png (kept)"), "{said}");
+    assert!(said.contains("could mean attic/oak.png by now; library/oak.png was sent for it"), "{said}");
+    let told = deps().await;
+    assert_eq!(told["by"]["library/oak.png"]["how"], serde_json::json!(["kept"]));
+    assert!(told["warnings"][0].as_str().unwrap().contains("could mean attic/oak.png"), "{told}");
+    world.write("props/table.gltf", &gltf(&["C:/old/oak.png"]));
+    let table = world.root().join("props/table.gltf").display().to_string();
+    let told = world.versync(&["deps", "--json", &table]).await.json();
+    let cure = told["sought"][0]["cure"].as_str().unwrap();
+    assert!(cure.contains("several files have that name"), "{cure}");
+    assert!(cure.ends_with("attic/oak.png, library/oak.png"), "{cure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_material_library_that_is_found_by_its_name_names_textures_that_are() {
+    let world = World::new().await;
+    world.options("search = \"mapping\"\npart_names = \"path\"");
+    world.write("models/a/box.obj", b"mtllib C:\\proj\\box.mtl\nv 0 0 0\n");
+    world.write("materials/box.mtl", b"newmtl x\nmap_Kd D:\\tex\\paint.png\n");
+    world.write("images/2026/paint.png", b"paint");
+    world.sync().await;
+    assert_eq!(
+        uploads_of(&world, "box.obj"),
+        [["_up/_up/images/2026/paint.png", "_up/_up/materials/box.mtl", "box.obj"]]
+    );
+    world.emulator.clear_requests();
+    // A directory above has another name: what the members are called has not changed, and nothing is sent.
+    std::fs::rename(world.root().join("models"), world.root().join("assets")).unwrap();
+    world.sync().await;
+    assert_eq!(uploads(&world), 0);
+    assert_eq!(world.entry("assets/a/box.obj").state(), State::Synced);
+    world.sync().await;
+    assert_eq!(uploads(&world), 0);
+    world.write("images/2025/paint.png", b"older paint");
+    world.sync().await;
+    assert_eq!(
+        uploads_of(&world, "box.obj"),
+        Vec::<Vec<String>>::new(),
+        "what was sent is kept after the move too"
+    );
+}
