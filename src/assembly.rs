@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::bundle::{Bounds, Bundle, gather};
 use crate::disk::{self, Kind, Root};
 use crate::file::entry::Current;
-use crate::file::{Entry, Key, RelPath};
+use crate::file::{Entry, Key, RelPath, folded};
 use crate::ledger::{self, Ledger, Lies, Searches};
 use crate::mapping::{Mapping, Search};
 use crate::references::{self, Directory, Format, Limits, References, Tree, read, readable};
@@ -39,8 +39,8 @@ pub fn noted(
                 found.retain(|path| may_travel(root, mapping, path));
                 found
             };
-            let sent = sent(&ledger.entry(lead)?, &ledger.references(lead)?);
-            let kept = |written: &[u8]| kept(&sent, written, root, mapping);
+            let sent = Sent::of(&ledger.entry(lead)?, &ledger.references(lead)?);
+            let kept = |written: &[u8]| sent.kept(written, root, mapping);
             let names = Names { named: &named, kept: &kept, search: Search::Mapping };
             let mut bundle = assembly.bundle_with(&lead.path, names);
             // A file may have come after it was looked for and before that was known.
@@ -108,26 +108,40 @@ pub fn may_travel(root: &Root, mapping: &Mapping, path: &RelPath) -> bool {
         && disk::stat(root, path).is_ok_and(|stat| stat.kind == Kind::File)
 }
 
-/// The files that were sent with a lead, by the names as written that led to them; also those of an attempt that is open.
-#[must_use]
-pub fn sent(entry: &Entry, references: &[(RelPath, String)]) -> HashMap<String, RelPath> {
-    let current = entry.current.iter().flat_map(Current::parts).map(|part| &part.part.path);
-    let attempt = entry.attempt.intent().into_iter().flat_map(|intent| &intent.parts).map(|part| &part.path);
-    let paths: BTreeSet<&RelPath> = current.chain(attempt).collect();
-    let is_sent = |(path, _): &&(RelPath, String)| paths.contains(path);
-    references.iter().filter(is_sent).map(|(path, written)| (written.clone(), path.clone())).collect()
+/// The files that were sent with a lead, also those of an attempt that is open.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// By the names as written that led to them.
+    named: HashMap<String, RelPath>,
+    /// Those that no name led to when it was last looked: they were not there.
+    others: Vec<RelPath>,
 }
 
-/// The file that was sent for a name, if it is still there.
-#[must_use]
-pub fn kept(
-    sent: &HashMap<String, RelPath>,
-    written: &[u8],
-    root: &Root,
-    mapping: &Mapping,
-) -> Option<RelPath> {
-    let path = sent.get(&readable(written))?;
-    may_travel(root, mapping, path).then(|| path.clone())
+impl Sent {
+    /// What the ledger knows of it.
+    #[must_use]
+    pub fn of(entry: &Entry, references: &[(RelPath, String)]) -> Self {
+        let current = entry.current.iter().flat_map(Current::parts).map(|part| &part.part.path);
+        let attempt = entry.attempt.intent().into_iter().flat_map(|intent| &intent.parts);
+        let paths: BTreeSet<&RelPath> = current.chain(attempt.map(|part| &part.path)).collect();
+        let named = references.iter().filter(|(path, _)| paths.contains(path));
+        let named: HashMap<_, _> = named.map(|(path, written)| (written.clone(), path.clone())).collect();
+        let is_named = |path: &RelPath| named.values().any(|known| known == path);
+        let others = paths.into_iter().filter(|path| !is_named(path)).cloned().collect();
+        Self { named, others }
+    }
+
+    /// The file that was sent for a name, if it is still there. One that was away is known again by its base name.
+    #[must_use]
+    pub fn kept(&self, written: &[u8], root: &Root, mapping: &Mapping) -> Option<RelPath> {
+        let name = written.rsplit(|byte| matches!(byte, b'/' | b'\\')).next().unwrap_or_default();
+        let again = || {
+            let mut alike = self.others.iter().filter(|path| folded(path.name()) == folded(name));
+            alike.next().filter(|_| alike.next().is_none())
+        };
+        let path = self.named.get(&readable(written)).or_else(again)?;
+        may_travel(root, mapping, path).then(|| path.clone())
+    }
 }
 
 /// What is known of names beyond the directories that a name leads to.

@@ -40,6 +40,8 @@ pub struct Bundle {
     pub embedded: BTreeMap<RelPath, Need>,
     /// The base names that a file is looked for by everywhere: one that comes or goes may change the bundle.
     pub sought: BTreeSet<Vec<u8>>,
+    /// Members that further names lead to by convention: each of them is kept as it is.
+    pub aliases: Vec<(RelPath, Vec<u8>)>,
     /// Names that could mean another file by now than the one that was sent for them and is kept.
     pub unclear: Vec<String>,
     /// What was odd, with the file it concerns.
@@ -79,6 +81,7 @@ impl Bundle {
     pub fn watched(&self) -> Vec<(RelPath, String)> {
         let mut watched: Vec<_> =
             self.needs.iter().map(|(path, need)| (path.clone(), readable(&need.written))).collect();
+        watched.extend(self.aliases.iter().map(|(path, written)| (path.clone(), readable(written))));
         for Absent { written, resolution, .. } in &self.missing {
             if let Resolution::Missing { tried, .. } = resolution {
                 watched.extend(tried.iter().map(|path| (path.clone(), readable(written))));
@@ -232,6 +235,17 @@ impl Walk<'_, '_> {
             if reference.embedded == Embedded::Yes {
                 self.bundle.embedded.entry(path).or_insert(need);
                 continue;
+            }
+            let is_searched = need.how.steps().iter().any(|step| matches!(step, Step::Anywhere | Step::Kept));
+            if let Some(known) = self.bundle.needs.get(&path)
+                && is_searched
+                && known.written != need.written
+                && self.bundle.aliases.len() < self.bounds.files
+            {
+                let alias = (path.clone(), need.written.clone());
+                if !self.bundle.aliases.contains(&alias) {
+                    self.bundle.aliases.push(alias);
+                }
             }
             if !self.bundle.needs.contains_key(&path) {
                 let bytes = self.bytes.saturating_add((self.size)(&path));

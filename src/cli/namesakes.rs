@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::assembly::{self, Assembly, Names};
+use crate::assembly::{Assembly, Names, Sent};
 use crate::bundle::Bundle;
 use crate::disk::{self, Directory, Root, Visit};
 use crate::file::{RelPath, folded};
@@ -40,11 +40,11 @@ impl Namesakes {
     ) -> Result<Bundle, disk::Error> {
         let Some((mapping, state_dir)) = mapping else { return self.assembly.bundle(lead) };
         let sent = match mapping.policy.search {
-            Search::Near => HashMap::new(),
+            Search::Near => Sent::default(),
             Search::Mapping => sent(state_dir, mapping, lead),
         };
         let root = self.root.clone();
-        let kept = |written: &[u8]| assembly::kept(&sent, written, &root, mapping);
+        let kept = |written: &[u8]| sent.kept(written, &root, mapping);
         let mut round = 0;
         loop {
             let wanted = RefCell::new(BTreeSet::new());
@@ -71,11 +71,11 @@ impl Namesakes {
     }
 }
 
-/// As [`assembly::sent`], where a ledger is there to tell.
-fn sent(state_dir: &Path, mapping: &Mapping, lead: &RelPath) -> HashMap<String, RelPath> {
+/// What was sent with a lead, where a ledger is there to tell.
+fn sent(state_dir: &Path, mapping: &Mapping, lead: &RelPath) -> Sent {
     let key = mapping.key(lead.clone());
     let read = Reader::open(state_dir)
-        .and_then(|reader| Ok(assembly::sent(&reader.entry(&key)?, &reader.references(&key)?)));
+        .and_then(|reader| Ok(Sent::of(&reader.entry(&key)?, &reader.references(&key)?)));
     read.unwrap_or_default()
 }
 

@@ -9,7 +9,7 @@ use super::failure::{Exit, Failure};
 use super::paper::Paper;
 use super::render::{self, SCHEMA};
 use super::{Global, desk, status};
-use crate::assembly::{self, Assembly, Names};
+use crate::assembly::{self, Assembly, Names, Sent};
 use crate::bundle::{Bundle, Need};
 use crate::config::Config;
 use crate::disk::{self, Kind as OnDisk, Root};
@@ -109,8 +109,8 @@ fn travelling(reader: &Reader, mapping: &Mapping, key: &Key) -> Result<Bundle, F
         return Ok(Bundle::default());
     }
     let root = Root::new(mapping.root.clone());
-    let sent = assembly::sent(&reader.entry(key)?, &reader.references(key)?);
-    let kept = |written: &[u8]| assembly::kept(&sent, written, &root, mapping);
+    let sent = Sent::of(&reader.entry(key)?, &reader.references(key)?);
+    let kept = |written: &[u8]| sent.kept(written, &root, mapping);
     let named = |name: &[u8]| {
         let mut found = reader.named(&mapping.name, name).unwrap_or_default();
         found.retain(|path| assembly::may_travel(&root, mapping, path));

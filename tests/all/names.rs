@@ -482,3 +482,34 @@ async fn a_material_library_that_is_found_by_its_name_names_textures_that_are() 
         "what was sent is kept after the move too"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_for_a_name_and_was_away_is_what_it_means_when_it_is_back() {
+    let world = World::new().await;
+    world.options("search = \"mapping\"");
+    world.write("library/oak.png", b"oak");
+    world.write("props/chair.gltf", &gltf(&["C:/old/oak.png", "D:/older/oak.png"]));
+    world.sync().await;
+    assert_eq!(uploads_of(&world, "chair.gltf"), [["oak.png", "chair.gltf"]]);
+    world.emulator.clear_requests();
+    world.write("attic/oak.png", b"another oak");
+    world.write("cellar/oak.png", b"a third oak");
+    world.sync().await;
+    assert_eq!(world.entry("props/chair.gltf").state(), State::Synced, "both names are kept");
+
+    let oak = world.root().join("library/oak.png");
+    std::fs::rename(&oak, world.dir().join("away.png")).unwrap();
+    world.sync().await;
+    assert_eq!(world.entry("props/chair.gltf").state(), State::Held);
+    let why = reason(&world, "props/chair.gltf");
+    assert!(why.contains("member gone: library/oak.png"), "{why}");
+    std::fs::rename(world.dir().join("away.png"), &oak).unwrap();
+    world.sync().await;
+    assert_eq!(
+        world.entry("props/chair.gltf").state(),
+        State::Synced,
+        "{}",
+        reason(&world, "props/chair.gltf")
+    );
+    assert_eq!(uploads_of(&world, "chair.gltf"), Vec::<Vec<String>>::new());
+}
