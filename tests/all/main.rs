@@ -35,7 +35,8 @@ mod moves; // what is renamed or moved keeps its ids, and nothing is sent
 mod policies; // what is taken away from the cloud, and what never is
 mod changing; // files that change under our hands
 mod bundles; // a model arrives with its textures, and is refreshed with them
-mod names; // how members are called, and how far a file is searched
+mod names; // how members are called on their way
+mod searching; // how far a file is searched that is not where its name says
 mod real_models; // the models of other people's tools, synced as they are
 mod openapi; // requests and answers agree with the description of the API
 mod first_sync; // a tree arrives whole, once, and is known afterwards
