@@ -8,13 +8,13 @@ mod hold;
 mod look;
 mod reckon;
 mod release;
+mod seekers;
 mod trace;
 
 use std::sync::Arc;
 
 use crate::agenda::{Errand, Reach};
 use crate::ambient;
-use crate::assembly;
 use crate::deed;
 use crate::desk::{Desk, Post, Sends};
 use crate::file::entry::{AsideState, Entry, Travels};
@@ -145,11 +145,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         let desk = Arc::clone(desk);
         blocking(move || {
             let stored = desk.ledger.entry(&errand.key)?;
-            let mut seekers = match desk.posts.get(&errand.key.mapping) {
-                Some(post) => assembly::note_name(&desk.ledger, &post.root, &post.mapping, &errand.key.path)?,
-                None => Vec::new(),
-            };
-            seekers.retain(|lead| *lead != errand.key);
+            let seekers = seekers::called(&desk, &errand.key)?;
             let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
             if is_theirs(&desk, &stored, &errand, &leads) {
                 return Ok::<_, ledger::Error>((stored, leads, seekers, None));
