@@ -41,7 +41,7 @@ pub use life::{Birth, Legacy};
 pub use lock::{Occupancy, occupancy};
 pub use members::Carried;
 pub use moves::Swapped;
-pub use names::{Lies, MOST_NAMESAKES, Searches};
+pub use names::{Lies, Listed, MOST_NAMESAKES, Searches};
 pub use reader::Reader;
 pub use standing::{MOST_TROUBLES, Standing};
 pub use tree::{Digest, Known, Listing};

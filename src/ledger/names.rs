@@ -72,41 +72,45 @@ impl Ledger {
         })
     }
 
-    /// Replaces what is known of the names right in a directory, and forgets directories in it that are not among
-    /// `directories`. Both are sorted. Returns the leads that look for a name which came or went; a restart looks at them too.
+    /// Replaces what is known of the names right in some directories, and forgets directories in them that are not there any
+    /// more, in one transaction. Writes nothing if all is known already. Returns the leads that look for a name which came or
+    /// went; a restart looks at them too.
     ///
     /// # Errors
     /// [`Error`] if it cannot be written; nothing is then.
-    pub fn put_names(
-        &self,
-        mapping: &MappingName,
-        dir: &RelPath,
-        names: &BTreeSet<&[u8]>,
-        directories: &[Vec<u8>],
-    ) -> Result<Vec<Key>, Error> {
-        let (known, gone) = self.read(|db| {
-            let Some(id) = tree::find_mapping(db, mapping)? else { return Ok((BTreeSet::new(), Vec::new())) };
-            let children = children(db, id, dir)?;
-            let is_gone = |child: &Vec<u8>| directories.binary_search(child).is_err();
-            Ok((names_in(db, id, dir)?, children.into_iter().filter(is_gone).collect::<Vec<_>>()))
-        })?;
-        let is_same = known.len() == names.len() && known.iter().all(|name| names.contains(&name[..]));
-        if is_same && gone.is_empty() {
+    pub fn put_names(&self, mapping: &MappingName, listed: &[Listed]) -> Result<Vec<Key>, Error> {
+        let mut news = Vec::new();
+        for it in listed {
+            let (known, gone) = self.read(|db| {
+                let Some(id) = tree::find_mapping(db, mapping)? else {
+                    return Ok((BTreeSet::new(), Vec::new()));
+                };
+                let is_gone = |child: &Vec<u8>| it.directories.binary_search(child).is_err();
+                let gone: Vec<_> = children(db, id, &it.directory)?.into_iter().filter(is_gone).collect();
+                Ok((names_in(db, id, &it.directory)?, gone))
+            })?;
+            if known != it.names || !gone.is_empty() {
+                news.push((it, known, gone));
+            }
+        }
+        if news.is_empty() {
             return Ok(Vec::new());
         }
         self.write(|db, _| {
             let id = tree::mapping(db, mapping)?;
             let mut changed = BTreeSet::new();
-            for name in names.iter().filter(|name| !known.contains(**name)) {
-                insert(db, id, dir, name)?;
-                changed.insert(folded(name));
-            }
-            for name in known.iter().filter(|name| !names.contains(&name[..])) {
-                remove(db, id, dir, name)?;
-                changed.insert(folded(name));
-            }
-            for child in gone.iter().filter_map(|child| dir.join(child).ok()) {
-                remove_below(db, id, &child, &mut changed)?;
+            for (Listed { directory, names, .. }, known, gone) in &news {
+                for name in names.difference(known) {
+                    insert(db, id, directory, name)?;
+                    changed.insert(folded(name));
+                }
+                for name in known.difference(names) {
+                    remove(db, id, directory, name)?;
+                    changed.insert(folded(name));
+                }
+                for child in gone.iter().filter_map(|child| directory.join(child).ok()) {
+                    remove_below(db, id, &child, &mut changed)?;
+                }
             }
             seekers(db, mapping, id, &changed)
         })
@@ -211,6 +215,17 @@ impl Reader {
     pub fn named(&self, mapping: &MappingName, name: &[u8]) -> Result<Vec<RelPath>, Error> {
         named(self.connection(), mapping, name)
     }
+}
+
+/// What a walk found right in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Which directory.
+    pub directory: RelPath,
+    /// Its files that may travel with a model.
+    pub names: BTreeSet<Vec<u8>>,
+    /// Its directories, sorted.
+    pub directories: Vec<Vec<u8>>,
 }
 
 /// How far a mapping searches.

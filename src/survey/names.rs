@@ -10,8 +10,12 @@ use super::{Error, Found, THREADS, Visitor};
 use crate::assembly;
 use crate::disk::{self, Complete, Directory, Root, Visit};
 use crate::file::{Key, RelPath};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Ledger, Listed};
 use crate::mapping::{Mapping, Search};
+
+/// How many directories, and names, are written in one transaction.
+const DIRECTORIES_AT_ONCE: usize = 256;
+const NAMES_AT_ONCE: usize = 16_384;
 
 /// How many keys of the ledger are read at once.
 const PAGE: usize = 500;
@@ -40,14 +44,29 @@ pub(super) fn walk(
     // Handed out only when the walk is over: until then a name may look like the only one.
     let leads: Mutex<BTreeSet<Key>> = Mutex::default();
     let failed: Mutex<Option<ledger::Error>> = Mutex::default();
-    let directory = |directory: Directory| match note(ledger, mapping, &directory) {
+    let batch: Mutex<Vec<Listed>> = Mutex::default();
+    let flush = |listed: &[Listed]| match ledger.put_names(&mapping.name, listed) {
         Ok(told) => leads.lock().unwrap_or_else(PoisonError::into_inner).extend(told),
         Err(error) => {
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     };
+    let directory = |directory: Directory| {
+        let Some(listed) = listed(directory) else { return };
+        let full = {
+            let mut batch = batch.lock().unwrap_or_else(PoisonError::into_inner);
+            batch.push(listed);
+            let names: usize = batch.iter().map(|it| it.names.len()).sum();
+            (batch.len() >= DIRECTORIES_AT_ONCE || names >= NAMES_AT_ONCE)
+                .then(|| std::mem::take(&mut *batch))
+        };
+        if let Some(full) = full {
+            flush(&full);
+        }
+    };
     let visit = Visit { enter: visitor.enter, directory: &directory };
     disk::scan(root, mapping, from, THREADS, cancel, visit)?;
+    flush(&std::mem::take(&mut *batch.lock().unwrap_or_else(PoisonError::into_inner)));
     if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
@@ -85,12 +104,13 @@ pub fn forget_below(ledger: &Ledger, mapping: &Mapping, dir: &RelPath) -> Result
     }
 }
 
-fn note(ledger: &Ledger, mapping: &Mapping, directory: &Directory) -> Result<Vec<Key>, ledger::Error> {
+/// What may be found by its name in a directory; nothing is said of one that could not be listed as a whole.
+fn listed(directory: Directory) -> Option<Listed> {
     if directory.complete != Complete::Yes {
-        return Ok(Vec::new());
+        return None;
     }
-    let admitted = directory.files.iter().map(|(name, _)| &name[..]);
-    let others = directory.ignored.iter().filter(|(_, why)| why.may_travel()).map(|(name, _)| &name[..]);
-    let names: BTreeSet<&[u8]> = admitted.chain(others).collect();
-    ledger.put_names(&mapping.name, &directory.path, &names, &directory.directories)
+    let admitted = directory.files.into_iter().map(|(name, _)| name);
+    let others = directory.ignored.into_iter().filter(|(_, why)| why.may_travel()).map(|(name, _)| name);
+    let names = admitted.chain(others).collect();
+    Some(Listed { directory: directory.path, names, directories: directory.directories })
 }

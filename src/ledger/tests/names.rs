@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::ledger::{Lies, Searches};
+use crate::ledger::{Lies, Listed, Searches};
 
-fn names<'a>(all: &[&'a str]) -> BTreeSet<&'a [u8]> {
-    all.iter().map(|name| name.as_bytes()).collect()
-}
-
-fn dirs(all: &[&str]) -> Vec<Vec<u8>> {
-    all.iter().map(|name| name.as_bytes().to_vec()).collect()
+fn listed(directory: &str, all: &[&str], below: &[&str]) -> Listed {
+    let bytes = |name: &&str| name.as_bytes().to_vec();
+    Listed {
+        directory: rel(directory),
+        names: all.iter().map(bytes).collect(),
+        directories: below.iter().map(bytes).collect(),
+    }
 }
 
 fn sought(all: &[&str]) -> BTreeSet<Vec<u8>> {
@@ -25,11 +26,8 @@ fn told(ledger: &Ledger, name: &str) -> Vec<String> {
 fn names_are_told_without_regard_to_case_once_all_are_known() {
     let home = home();
     let ledger = Ledger::open(home.path()).unwrap();
-    let put = |dir: &str, all: &[&str], below: &[&str]| {
-        ledger.put_names(&props(), &rel(dir), &names(all), &dirs(below)).unwrap()
-    };
-    put("", &["oak.png"], &["a"]);
-    put("a", &["Oak.png", "elm.png"], &[]);
+    let both = [listed("", &["oak.png"], &["a"]), listed("a", &["Oak.png", "elm.png"], &[])];
+    ledger.put_names(&props(), &both).unwrap();
     assert_eq!(told(&ledger, "oak.png"), Vec::<String>::new());
     ledger.names_are_known(&props()).unwrap();
     assert_eq!(told(&ledger, "oak.png"), ["oak.png", "a/Oak.png"]);
@@ -61,11 +59,10 @@ fn a_name_that_comes_or_goes_calls_those_who_look_for_it_and_marks_them() {
 
     // Directories that are not listed any more go with all that was in them.
     for dir in ["a", "a-b", "a/x", "a/x/y", "b\u{ff}", "b"] {
-        ledger.put_names(&props(), &rel(dir), &names(&["elm.png"]), &dirs(&["x", "y"])).unwrap();
+        ledger.put_names(&props(), &[listed(dir, &["elm.png"], &["x", "y"])]).unwrap();
     }
-    let leads = ledger
-        .put_names(&props(), &RelPath::root(), &names(&[]), &dirs(&["a-b", "b", "b\u{ff}", "far"]))
-        .unwrap();
+    let root = listed("", &[], &["a-b", "b", "b\u{ff}", "far"]);
+    let leads = ledger.put_names(&props(), &[root]).unwrap();
     assert_eq!(leads, [key("m.fbx")]);
     ledger.names_are_known(&props()).unwrap();
     assert_eq!(told(&ledger, "elm.png"), ["a-b/elm.png", "b/elm.png", "b\u{ff}/elm.png"]);
