@@ -76,21 +76,31 @@ impl Ledger {
     /// more, in one transaction. Writes nothing if all is known already. Returns the leads that look for a name which came or
     /// went; a restart looks at them too.
     ///
+    /// What came since a directory was listed may be known already: what was not listed is forgotten only if `is_there` says that
+    /// nothing is there that may travel.
+    ///
     /// # Errors
     /// [`Error`] if it cannot be written; nothing is then.
-    pub fn put_names(&self, mapping: &MappingName, listed: &[Listed]) -> Result<Vec<Key>, Error> {
+    pub fn put_names(
+        &self,
+        mapping: &MappingName,
+        listed: &[Listed],
+        is_there: &dyn Fn(&RelPath) -> bool,
+    ) -> Result<Vec<Key>, Error> {
         let mut news = Vec::new();
         for it in listed {
-            let (known, gone) = self.read(|db| {
-                let Some(id) = tree::find_mapping(db, mapping)? else {
-                    return Ok((BTreeSet::new(), Vec::new()));
-                };
-                let is_gone = |child: &Vec<u8>| it.directories.binary_search(child).is_err();
-                let gone: Vec<_> = children(db, id, &it.directory)?.into_iter().filter(is_gone).collect();
-                Ok((names_in(db, id, &it.directory)?, gone))
+            let (known, children) = self.read(|db| match tree::find_mapping(db, mapping)? {
+                Some(id) => Ok((names_in(db, id, &it.directory)?, children(db, id, &it.directory)?)),
+                None => Ok((BTreeSet::new(), BTreeSet::new())),
             })?;
-            if known != it.names || !gone.is_empty() {
-                news.push((it, known, gone));
+            let is_gone = |name: &Vec<u8>| it.directory.join(name).is_ok_and(|path| !is_there(&path));
+            let mut lost = known.difference(&it.names).cloned().collect::<Vec<_>>();
+            lost.retain(is_gone);
+            let mut left: Vec<_> = children.into_iter().collect();
+            left.retain(|child| it.directories.binary_search(child).is_err() && is_gone(child));
+            let new: Vec<_> = it.names.iter().filter(|name| !known.contains(*name)).collect();
+            if !new.is_empty() || !lost.is_empty() || !left.is_empty() {
+                news.push((&it.directory, new, lost, left));
             }
         }
         if news.is_empty() {
@@ -99,16 +109,16 @@ impl Ledger {
         self.write(|db, _| {
             let id = tree::mapping(db, mapping)?;
             let mut changed = BTreeSet::new();
-            for (Listed { directory, names, .. }, known, gone) in &news {
-                for name in names.difference(known) {
+            for (directory, new, lost, left) in &news {
+                for name in new {
                     insert(db, id, directory, name)?;
                     changed.insert(folded(name));
                 }
-                for name in known.difference(names) {
+                for name in lost {
                     remove(db, id, directory, name)?;
                     changed.insert(folded(name));
                 }
-                for child in gone.iter().filter_map(|child| directory.join(child).ok()) {
+                for child in left.iter().filter_map(|child| directory.join(child).ok()) {
                     remove_below(db, id, &child, &mut changed)?;
                 }
             }

@@ -45,7 +45,9 @@ pub(super) fn walk(
     let leads: Mutex<BTreeSet<Key>> = Mutex::default();
     let failed: Mutex<Option<ledger::Error>> = Mutex::default();
     let batch: Mutex<Vec<Listed>> = Mutex::default();
-    let flush = |listed: &[Listed]| match ledger.put_names(&mapping.name, listed) {
+    let is_there =
+        |path: &RelPath| disk::admits(root, mapping, path).is_ok_and(|admission| admission.may_travel());
+    let flush = |listed: &[Listed]| match ledger.put_names(&mapping.name, listed, &is_there) {
         Ok(told) => leads.lock().unwrap_or_else(PoisonError::into_inner).extend(told),
         Err(error) => {
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);

@@ -27,7 +27,7 @@ fn names_are_told_without_regard_to_case_once_all_are_known() {
     let home = home();
     let ledger = Ledger::open(home.path()).unwrap();
     let both = [listed("", &["oak.png"], &["a"]), listed("a", &["Oak.png", "elm.png"], &[])];
-    ledger.put_names(&props(), &both).unwrap();
+    ledger.put_names(&props(), &both, &|_| false).unwrap();
     assert_eq!(told(&ledger, "oak.png"), Vec::<String>::new());
     ledger.names_are_known(&props()).unwrap();
     assert_eq!(told(&ledger, "oak.png"), ["oak.png", "a/Oak.png"]);
@@ -59,15 +59,21 @@ fn a_name_that_comes_or_goes_calls_those_who_look_for_it_and_marks_them() {
 
     // Directories that are not listed any more go with all that was in them.
     for dir in ["a", "a-b", "a/x", "a/x/y", "b\u{ff}", "b"] {
-        ledger.put_names(&props(), &[listed(dir, &["elm.png"], &["x", "y"])]).unwrap();
+        ledger.put_names(&props(), &[listed(dir, &["elm.png"], &["x", "y"])], &|_| false).unwrap();
     }
     let root = listed("", &[], &["a-b", "b", "b\u{ff}", "far"]);
-    let leads = ledger.put_names(&props(), &[root]).unwrap();
+    let leads = ledger.put_names(&props(), &[root], &|_| false).unwrap();
     assert_eq!(leads, [key("m.fbx")]);
     ledger.names_are_known(&props()).unwrap();
     assert_eq!(told(&ledger, "elm.png"), ["a-b/elm.png", "b/elm.png", "b\u{ff}/elm.png"]);
     assert_eq!(ledger.drop_names(&props(), &rel("far")).unwrap(), [key("m.fbx"), key("n.fbx")]);
     assert_eq!(ledger.drop_names(&props(), &rel("far")).unwrap(), []);
+    // One that came since the directory was listed is not forgotten.
+    ledger.put_name(&key("b/young.png"), Lies::There).unwrap();
+    let stale = [listed("b", &[], &[])];
+    ledger.put_names(&props(), &stale, &|path| *path == rel("b/young.png")).unwrap();
+    assert_eq!(told(&ledger, "young.png"), ["b/young.png"]);
+    assert!(!told(&ledger, "elm.png").contains(&"b/elm.png".to_owned()));
     assert_eq!(ledger.seekers(&props(), Some(&rel("m.fbx")), 9).unwrap(), [key("n.fbx")]);
 }
 
