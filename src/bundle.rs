@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::file::RelPath;
+use crate::file::{RelPath, shown};
 use crate::references::{
     Embedded, Format, Found, How, Reference, References, Resolution, Step, Tree, name_of, readable, resolve,
 };
@@ -38,6 +38,12 @@ pub struct Bundle {
     pub missing: Vec<Absent>,
     /// Files that are named although their bytes are in the model already: they need not travel.
     pub embedded: BTreeMap<RelPath, Need>,
+    /// The base names that a file is looked for by everywhere: one that comes or goes may change the bundle.
+    pub sought: BTreeSet<Vec<u8>>,
+    /// Members that further names lead to by convention: each of them is kept as it is.
+    pub aliases: Vec<(RelPath, Vec<u8>)>,
+    /// Names that could mean another file by now than the one that was sent for them and is kept.
+    pub unclear: Vec<String>,
     /// What was odd, with the file it concerns.
     pub warnings: Vec<(RelPath, String)>,
 }
@@ -75,6 +81,7 @@ impl Bundle {
     pub fn watched(&self) -> Vec<(RelPath, String)> {
         let mut watched: Vec<_> =
             self.needs.iter().map(|(path, need)| (path.clone(), readable(&need.written))).collect();
+        watched.extend(self.aliases.iter().map(|(path, written)| (path.clone(), readable(written))));
         for Absent { written, resolution, .. } in &self.missing {
             if let Resolution::Missing { tried, .. } = resolution {
                 watched.extend(tried.iter().map(|path| (path.clone(), readable(written))));
@@ -155,7 +162,7 @@ struct Walk<'a, 't> {
 
 impl Walk<'_, '_> {
     fn follow(&mut self, by: &RelPath, reference: &Reference, depth: usize) {
-        let resolution = resolve(reference, by, self.lead, self.tree);
+        let resolution = self.look(by, reference);
         match resolution {
             Resolution::Found(found) => self.take(by, reference, found, depth),
             _ if reference.embedded == Embedded::Yes => {}
@@ -167,7 +174,7 @@ impl Walk<'_, '_> {
                         list: Vec::new(),
                         ..reference.clone()
                     };
-                    match resolve(&item, by, self.lead, self.tree) {
+                    match self.look(by, &item) {
                         Resolution::Found(found) => {
                             let found = Found { how: found.how.and(Step::MultiMtllib), ..found };
                             self.take(by, &item, found, depth);
@@ -178,6 +185,35 @@ impl Walk<'_, '_> {
             }
             resolution => self.miss(by, reference, resolution),
         }
+    }
+
+    /// As [`resolve`], taking down what has to be watched for, and what is no longer clear.
+    fn look(&mut self, by: &RelPath, reference: &Reference) -> Resolution {
+        let resolution = resolve(reference, by, self.lead, self.tree);
+        // What is inside already is worth no guess.
+        if reference.embedded == Embedded::Yes {
+            return resolution;
+        }
+        let sought: &[Vec<u8>] = match &resolution {
+            Resolution::Found(found) => &found.sought,
+            Resolution::Missing { sought, .. } => sought,
+            Resolution::Elsewhere(_) => &[],
+        };
+        let room = self.bounds.files.saturating_sub(self.bundle.sought.len());
+        self.bundle.sought.extend(sought.iter().take(room).cloned());
+        if let Resolution::Found(Found { paths, rivals, .. }) = &resolution
+            && let ([kept, ..], [rival, ..]) = (&**paths, &**rivals)
+        {
+            let written = shown(&readable(&reference.written));
+            let others =
+                if rivals.len() > 1 { format!(" and {} more", rivals.len() - 1) } else { String::new() };
+            let what =
+                format!("{written} could mean {rival}{others} by now; {kept} was sent for it and is kept");
+            if !self.bundle.unclear.contains(&what) && self.bundle.unclear.len() < WARNINGS {
+                self.bundle.unclear.push(what);
+            }
+        }
+        resolution
     }
 
     fn take(&mut self, by: &RelPath, reference: &Reference, found: Found, depth: usize) {
@@ -199,6 +235,17 @@ impl Walk<'_, '_> {
             if reference.embedded == Embedded::Yes {
                 self.bundle.embedded.entry(path).or_insert(need);
                 continue;
+            }
+            let is_searched = need.how.steps().iter().any(|step| matches!(step, Step::Anywhere | Step::Kept));
+            if let Some(known) = self.bundle.needs.get(&path)
+                && is_searched
+                && known.written != need.written
+                && self.bundle.aliases.len() < self.bounds.files
+            {
+                let alias = (path.clone(), need.written.clone());
+                if !self.bundle.aliases.contains(&alias) {
+                    self.bundle.aliases.push(alias);
+                }
             }
             if !self.bundle.needs.contains_key(&path) {
                 let bytes = self.bytes.saturating_add((self.size)(&path));

@@ -11,6 +11,7 @@ use crate::cloud::{self, ConversionTask, Parcel, ParcelPart, TaskStatus, UploadE
 use crate::desk::{Desk, Post};
 use crate::disk;
 use crate::file::entry::{Conversion, RemotePart, Title};
+use crate::file::part::called;
 use crate::file::{Intent, Part, PartName};
 use crate::id::SourceFileId;
 use crate::plan::{Action, Claim, GaveUp, HowItEnded, Outcome, Proof, Relocation, Restoration};
@@ -191,6 +192,15 @@ async fn refusal(desk: &Arc<Desk>, post: &Post, intent: &Intent, error: cloud::E
             }
             failure
         }
+        // What it refuses may be the slashes; nothing in its answer tells so for certain.
+        (Some(400 | 422), _) if intent.parts.iter().any(|part| part.name.is_path()) => Failure {
+            what: format!(
+                "{}; it was sent with `part_names = \"path\"`, and the cloud may take no directories in names: if so, rename \
+                 members of one name and set `part_names = \"base\"`",
+                failure.what
+            ),
+            ..failure
+        },
         _ => failure,
     }
 }
@@ -227,8 +237,7 @@ async fn follow(desk: &Arc<Desk>, intent: &Intent, conversion: &Conversion) -> O
         files.push((part.name.clone(), source_file));
     }
     for it in &task.conversions {
-        let part = intent.parts.iter().find(|part| part.name.as_str() == it.source_file_name);
-        if let (Some(part), Some(source_file)) = (part, it.source_file)
+        if let (Some(part), Some(source_file)) = (called(&intent.parts, &it.source_file_name), it.source_file)
             && files.iter().all(|(name, _)| *name != part.name)
         {
             files.push((part.name.clone(), source_file));
@@ -337,7 +346,11 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
             return waits_for("its files to be listed", files, news);
         };
         match desk.client.source_file(*id).await {
-            Ok(file) if file.size == part.content.size => {}
+            Ok(file) if file.size == part.content.size => {
+                if let Some(what) = merged(intent, part, &file.original_name) {
+                    return Outcome::GaveUp(GaveUp { how: HowItEnded::Rejected, what, files });
+                }
+            }
             Ok(file) => {
                 let what = format!(
                     "the cloud holds {} bytes of {} and {} were sent; `versync retry` sends it again",
@@ -364,6 +377,18 @@ async fn gather(desk: &Arc<Desk>, intent: &Intent, news: &Conversion) -> Outcome
         }
     }
     Outcome::Converted(parts)
+}
+
+/// What is wrong with a bundle whose members are one to the cloud, because it cut the directories off their names.
+fn merged(intent: &Intent, part: &Part, told: &str) -> Option<String> {
+    if part.name.as_str() == told || part.name.base() != told {
+        return None;
+    }
+    let other = intent.parts.iter().find(|other| other.name != part.name && other.name.base() == told)?;
+    Some(format!(
+        "two members of one name: the cloud cuts directories off names, so {} and {} are both called {told} there; rename one",
+        part.path, other.path
+    ))
 }
 
 /// The intent with those parts only whose remote files are not known.

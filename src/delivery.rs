@@ -8,6 +8,7 @@ mod hold;
 mod look;
 mod reckon;
 mod release;
+mod seekers;
 mod trace;
 
 use std::sync::Arc;
@@ -144,18 +145,19 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         let desk = Arc::clone(desk);
         blocking(move || {
             let stored = desk.ledger.entry(&errand.key)?;
+            let seekers = seekers::called(&desk, &errand.key)?;
             let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
             if is_theirs(&desk, &stored, &errand, &leads) {
-                return Ok::<_, ledger::Error>((stored, leads, None));
+                return Ok::<_, ledger::Error>((stored, leads, seekers, None));
             }
             let considered = consider(&desk, &errand)?;
-            Ok((stored, leads, Some(considered)))
+            Ok((stored, leads, seekers, Some(considered)))
         })
         .await?
     };
-    let (stored, leads, seen) = match looked {
-        (stored, leads, Some(seen)) => (stored, leads, seen),
-        (stored, leads, None) => {
+    let (stored, leads, seekers, seen) = match looked {
+        (stored, leads, seekers, Some(seen)) => (stored, leads, seekers, seen),
+        (stored, leads, also, None) => {
             let is = stored.state();
             return Ok(Ended {
                 key,
@@ -164,14 +166,14 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
                 was: is,
                 is,
                 entry: None,
-                also: Vec::new(),
+                also,
             });
         }
     };
     let was = stored.state();
     let Considered { entry, sighting, mut origin, mut action } = seen;
     let mut reach = Reach::Local;
-    let found = Found { stored, was, members: members_of(&sighting), leads };
+    let found = Found { stored, was, members: members_of(&sighting), leads, seekers };
 
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
@@ -301,6 +303,8 @@ struct Found {
     was: State,
     members: Vec<(RelPath, Seen)>,
     leads: Vec<Key>,
+    /// Bundles that look for a file of its name, if it is new that one is there, or gone.
+    seekers: Vec<Key>,
 }
 
 /// The end of a step that found others at work on the remote files that it needs.
@@ -317,7 +321,7 @@ fn left(key: Key, found: &Found) -> Ended {
         was: found.was,
         is: found.was,
         entry: Some(Arc::new(found.stored.clone())),
-        also: Vec::new(),
+        also: found.seekers.clone(),
     }
 }
 
@@ -369,7 +373,7 @@ async fn finish(
     // What was read of the members is remembered only where the entry says what follows from it: if the step failed, the walk
     // must find that they have changed.
     let members: &[_] = if is == State::Synced { &found.members } else { &[] };
-    let mut also = Vec::new();
+    let mut also = found.seekers;
     let swapped = match action {
         Action::Relocate(relocation) if is_relocated => {
             also.extend(trace::leads_of(desk, &relocation.from.key).await?);

@@ -333,7 +333,12 @@ impl Shelf {
         let refuted = self.refuted.lock().await.get(&folder).cloned().unwrap_or_default();
         let mut namesakes = Vec::new();
         for name in names {
-            let held = slot.as_ref().and_then(|held| held.files.get(name.as_str()));
+            // A cloud may cut directories off names; then what is left may stand for one of them only.
+            let is_alone = || names.iter().filter(|other| other.base() == name.base()).count() == 1;
+            let held = slot.as_ref().and_then(|held| {
+                let exact = held.files.get(name.as_str());
+                exact.or_else(|| held.files.get(name.base()).filter(|_| name.is_path() && is_alone()))
+            });
             for (source_file, size) in held.into_iter().flatten() {
                 let (ledger, id) = (self.ledger.clone(), *source_file);
                 let is_ours = blocking(move || ledger.claimed(id)).await.unwrap_or(true);

@@ -3,20 +3,22 @@
 //! A directory is compared as a whole first: where its listing hashes to what it hashed to when everything in it was at
 //! rest, no row is touched. Only where it differs are its rows read.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::assembly::Assembly;
+use crate::assembly::{self, Assembly};
 use crate::disk::{self, Complete, Directory, Kind, Root, Visit};
 use crate::file::sighting::{RootIdentity, RootProof, Seen};
 use crate::file::{Fingerprint, Key, RelPath, State};
 use crate::ledger::{self, Carried, Digest, Known, Ledger};
-use crate::mapping::Mapping;
 use crate::mapping::filter::IgnoredKind;
 use crate::mapping::format::is_dependent;
+use crate::mapping::{Mapping, Search};
 use crate::plan::is_same_file;
 
 /// A bundle that needs a look.
@@ -87,6 +89,8 @@ impl std::fmt::Debug for Visitor<'_> {
     }
 }
 
+pub use names::{forget_below, renew};
+
 /// How many threads walk a tree.
 const THREADS: usize = 2;
 
@@ -114,6 +118,10 @@ pub fn survey(
         });
     }
     refuse_emptied(ledger, root, mapping)?;
+    renew(ledger, mapping)?;
+    if mapping.policy.search == Search::Mapping {
+        names::walk(ledger, root, mapping, from, cancel, visitor)?;
+    }
     // Whose a file is to send can only be said when all models are known.
     let graph = format!("graph/{}", mapping.name);
     if !from.is_root() && ledger.meta(&graph)?.is_none() {
@@ -226,11 +234,9 @@ impl<'a> Join<'a> {
     fn note_references(&self, directory: &Directory) -> Result<(), ledger::Error> {
         for (file, _) in &directory.files {
             let Ok(path) = directory.path.join(file) else { continue };
-            if !is_dependent(&path)
-                && Assembly::may_refer(&path)
-                && let Ok(bundle) = Assembly::new(self.root.clone()).bundle(&path)
-            {
-                self.ledger.put_references(&self.mapping.key(path), &bundle.watched())?;
+            if !is_dependent(&path) && Assembly::may_refer(&path) {
+                // What cannot be opened is told where it is looked at.
+                drop(assembly::noted(self.ledger, self.root, self.mapping, &self.mapping.key(path))?);
             }
         }
         Ok(())
@@ -334,10 +340,8 @@ impl<'a> Join<'a> {
             (Stage::Leads, true) => self.saw_dependents.store(true, Ordering::Relaxed),
             (Stage::Dependents, false) | (Stage::References, _) => {}
             (Stage::Leads, false) => {
-                if Assembly::may_refer(&key.path)
-                    && let Ok(bundle) = Assembly::new(self.root.clone()).bundle(&key.path)
-                {
-                    self.ledger.put_references(&key, &bundle.watched())?;
+                if Assembly::may_refer(&key.path) {
+                    drop(assembly::noted(self.ledger, self.root, self.mapping, &key)?);
                 }
                 let found = if is_news(row, fingerprint) { Found::Changed } else { Found::There };
                 (self.visitor.found)(found(key, fingerprint.size));

@@ -1,4 +1,5 @@
-//! `versync deps`: which files a model needs, which are missing, and why we think so. Reads the disk and nothing else.
+//! `versync deps`: which files a model needs, which are missing, and why we think so. Reads the disk, and of the ledger only what was
+//! sent for a name that several files have by now.
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -8,11 +9,13 @@ use serde_json::{Map, Value, json};
 
 use super::Global;
 use super::failure::{Exit, Failure};
+use super::namesakes::Namesakes;
 use super::paper::Paper;
-use crate::assembly::Assembly;
 use crate::bundle::{Absent, Bundle, Need};
+use crate::config::Config;
 use crate::disk::Root;
 use crate::file::{RelPath, shown};
+use crate::mapping::Mapping;
 use crate::references::{How, Resolution, readable};
 
 /// Its arguments.
@@ -29,13 +32,15 @@ pub(super) struct Arguments {
 
 /// Its story.
 pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Result<Exit, Failure> {
-    let roots = mapped_roots(global, arguments)?;
-    let mut assemblies: HashMap<PathBuf, Assembly> = HashMap::new();
+    let config = configuration(global, arguments)?;
+    let mappings = config.as_ref().map(|config| &*config.mappings).unwrap_or_default();
+    let mut below: HashMap<PathBuf, Namesakes> = HashMap::new();
     let mut told = Vec::new();
     for file in &arguments.files {
-        let (root, lead) = place(file, arguments.root.as_deref(), &roots)?;
-        let assembly = assemblies.entry(root.clone()).or_insert_with(|| Assembly::new(Root::new(root)));
-        let bundle = assembly.bundle(&lead)?;
+        let (root, mapping, lead) = place(file, arguments.root.as_deref(), mappings)?;
+        let models = below.entry(root.clone()).or_insert_with(|| Namesakes::new(Root::new(root)));
+        let state_dir = config.as_ref().map(|config| &*config.state_dir);
+        let bundle = models.bundle(&lead, mapping.zip(state_dir))?;
         if paper.is_json() {
             told.push(object(&lead, &bundle));
         } else {
@@ -43,6 +48,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         }
         for (path, warning) in &bundle.warnings {
             paper.talk(&format!("warning: {path}: {}", shown(warning)));
+        }
+        for warning in &bundle.unclear {
+            paper.talk(&format!("warning: {lead}: {}", shown(warning)));
         }
     }
     match told.len() {
@@ -53,41 +61,43 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     Ok(Exit::Done)
 }
 
-/// The roots of the configured mappings, if a configuration is needed and there is one.
-fn mapped_roots(global: &Global, arguments: &Arguments) -> Result<Vec<PathBuf>, Failure> {
+/// The configuration, if one is needed and there is one.
+fn configuration(global: &Global, arguments: &Arguments) -> Result<Option<Config>, Failure> {
     if arguments.root.is_some() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     match super::desk::configuration(global) {
-        Ok(found) => Ok(found.config.mappings.iter().map(|mapping| mapping.root.clone()).collect()),
+        Ok(found) => Ok(Some(found.config)),
         // Nobody needs a configuration to look at a file; one that was named has to be right.
-        Err(_) if global.config.is_none() => Ok(Vec::new()),
+        Err(_) if global.config.is_none() => Ok(None),
         Err(failure) => Err(failure),
     }
 }
 
-/// Below which root a file is looked at, and its path there.
-fn place(file: &Path, root: Option<&Path>, roots: &[PathBuf]) -> Result<(PathBuf, RelPath), Failure> {
+/// Below which root a file is looked at, the mapping that has this root, and its path there.
+fn place<'a>(
+    file: &Path,
+    root: Option<&Path>,
+    mappings: &'a [Mapping],
+) -> Result<(PathBuf, Option<&'a Mapping>, RelPath), Failure> {
     let unfit =
         |why: String| Failure::new(Exit::Unclassified, format!("failed to take {}: {why}", file.display()));
     let absolute = |path: &Path| std::path::absolute(path).map_err(|error| unfit(error.to_string()));
     let parent = |path: &Path| path.parent().map(Path::to_path_buf).unwrap_or_default();
     let path = plain(&absolute(file)?);
-    let root = match root {
-        Some(root) => plain(&absolute(root)?),
-        // The innermost of the mappings that hold it.
-        None => roots
-            .iter()
-            .filter(|root| path.starts_with(root))
-            .max_by_key(|root| root.as_os_str().len())
-            .cloned()
-            .unwrap_or_else(|| parent(&path)),
+    // The innermost of the mappings that hold it.
+    let holds = |mapping: &&Mapping| root.is_none() && path.starts_with(&mapping.root);
+    let mapping = mappings.iter().filter(holds).max_by_key(|mapping| mapping.root.as_os_str().len());
+    let root = match (root, mapping) {
+        (Some(root), _) => plain(&absolute(root)?),
+        (None, Some(mapping)) => mapping.root.clone(),
+        (None, None) => parent(&path),
     };
     let below = path.strip_prefix(&root).map_err(|_| {
         unfit(format!("it does not lie below {}", root.display())).hint("name another --root")
     })?;
     let lead = RelPath::from_bytes(below.as_os_str().as_bytes()).map_err(|error| unfit(error.to_string()))?;
-    Ok((root, lead))
+    Ok((root, mapping, lead))
 }
 
 /// An absolute path without `.` and `..`: as it is written, since links are not followed below a root.
@@ -104,7 +114,8 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-fn words(how: &How) -> Vec<&'static str> {
+/// The rules by which a file was found.
+pub(super) fn words(how: &How) -> Vec<&'static str> {
     how.steps().iter().map(|step| step.word()).collect()
 }
 
@@ -132,8 +143,9 @@ fn object(lead: &RelPath, bundle: &Bundle) -> Value {
         by.insert(readable(path.as_bytes()), told);
     }
     let sought: Vec<Value> = bundle.missing.iter().map(absent).collect();
-    let warnings: Vec<String> =
-        bundle.warnings.iter().map(|(path, what)| format!("{path}: {}", shown(what))).collect();
+    let warnings = bundle.warnings.iter().map(|(path, what)| format!("{path}: {}", shown(what)));
+    let unclear = bundle.unclear.iter().map(|what| format!("{lead}: {}", shown(what)));
+    let warnings: Vec<String> = warnings.chain(unclear).collect();
     json!({
         "schema_version": super::render::SCHEMA,
         "file": readable(lead.as_bytes()),
@@ -154,7 +166,7 @@ fn absent(absent: &Absent) -> Value {
     });
     match &absent.resolution {
         Resolution::Elsewhere(scheme) => told["scheme"] = json!(scheme),
-        Resolution::Missing { tried, likely } => {
+        Resolution::Missing { tried, likely, sought: _ } => {
             told["tried"] = tried.iter().map(|path| readable(path.as_bytes())).collect();
             told["cure"] = json!(likely.to_string());
         }
@@ -182,7 +194,7 @@ fn text(lead: &RelPath, bundle: &Bundle) -> Vec<String> {
     for absent in &bundle.missing {
         lines.push(format!("  missing   {}  (in {})", shown(&readable(&absent.written)), absent.by));
         match &absent.resolution {
-            Resolution::Missing { tried, likely } => {
+            Resolution::Missing { tried, likely, sought: _ } => {
                 lines.extend(tried.iter().map(|path| format!("            looked for {path}")));
                 lines.push(format!("            hint: {likely}"));
             }

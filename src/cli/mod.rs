@@ -13,6 +13,7 @@ mod init;
 mod logging;
 mod manifest;
 mod manual;
+mod namesakes;
 mod open;
 mod paper;
 mod plan;

@@ -4,17 +4,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::deps::words;
 use super::failure::{Exit, Failure};
 use super::paper::Paper;
 use super::render::{self, SCHEMA};
 use super::{Global, desk, status};
+use crate::assembly::{self, Assembly, Names, Sent};
+use crate::bundle::{Bundle, Need};
 use crate::config::Config;
 use crate::disk::{self, Kind as OnDisk, Root};
-use crate::file::{Entry, Key, State, shown};
+use crate::file::{Entry, Key, RelPath, State, shown};
 use crate::ledger::{self, JournalLine, Occupancy, Reader};
 use crate::mapping::filter::IgnoredKind;
 use crate::mapping::{Admission, Ignored, Mapping};
 use crate::panel::{Asked, Kind, Place, When};
+use crate::references::readable;
 
 /// How many lines of its journal are shown.
 const LINES: usize = 10;
@@ -23,7 +27,7 @@ const LINES: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With --json one object is printed: schema_version, running, mapping, path, on_disk (file, directory, other, gone, ignored or unknown), \
-state (or null), why, travels_with [path], rule (or null: {kind, text, file, line}), waits_for, next_attempt (or null), file (as in `versync files`, or \
+state (or null), why, travels_with [path], guesses [{path, written, how}], unclear, rule (or null: {kind, text, file, line}), waits_for, next_attempt (or null), file (as in `versync files`, or \
 null) and journal [{at, note}], the latest first.")]
 pub(super) struct Arguments {
     /// The path, also MAPPING:PATH; it need not be there
@@ -47,6 +51,8 @@ struct Known {
     next: Option<Option<When>>,
     /// Why the disk does not tell, if it does not.
     trouble: Option<String>,
+    /// What travels with it.
+    bundle: Bundle,
 }
 
 /// A rule that keeps a path out, and where it is written.
@@ -62,14 +68,15 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     let config = desk::configuration(global)?.config;
     let (mapping, path) = status::find(&config, &arguments.path)?;
     let key = mapping.key(path);
-    let (entry, journal, leads, standing) = match Reader::open(&config.state_dir) {
+    let (entry, journal, leads, standing, bundle) = match Reader::open(&config.state_dir) {
         Ok(reader) => (
             reader.entry(&key)?,
             reader.journal(&key, LINES)?,
             reader.leads_of(&key.mapping, &key.path)?,
             reader.standing(&mapping.name)?,
+            travelling(&reader, mapping, &key)?,
         ),
-        Err(ledger::Error::Missing(_)) => (Entry::default(), Vec::new(), Vec::new(), None),
+        Err(ledger::Error::Missing(_)) => (Entry::default(), Vec::new(), Vec::new(), None, Bundle::default()),
         Err(error) => return Err(error.into()),
     };
     let asked = Asked::Next { of: Place::new(&key.mapping, &key.path) };
@@ -86,13 +93,31 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         });
     let (on_disk, rule, trouble) = look(&config, mapping, &key);
     let occupancy = ledger::occupancy(&config.state_dir)?;
-    let known = Known { key, entry, journal, leads, on_disk, rule, hampered, occupancy, next, trouble };
+    let known =
+        Known { key, entry, journal, leads, on_disk, rule, hampered, occupancy, next, trouble, bundle };
     if paper.is_json() {
         paper.object(&known.object());
     } else {
         known.lines().iter().for_each(|line| paper.line(line));
     }
     Ok(Exit::Done)
+}
+
+/// What travels with a model, by the names that the ledger knows; nothing, if it is none or cannot be read.
+fn travelling(reader: &Reader, mapping: &Mapping, key: &Key) -> Result<Bundle, Failure> {
+    if !Assembly::may_refer(&key.path) {
+        return Ok(Bundle::default());
+    }
+    let root = Root::new(mapping.root.clone());
+    let sent = Sent::of(&reader.entry(key)?, &reader.references(key)?);
+    let kept = |written: &[u8]| sent.kept(written, &root, mapping);
+    let named = |name: &[u8]| {
+        let mut found = reader.named(&mapping.name, name).unwrap_or_default();
+        found.retain(|path| assembly::may_travel(&root, mapping, path));
+        found
+    };
+    let names = Names { named: &named, kept: &kept, search: mapping.policy.search };
+    Ok(Assembly::new(root.clone()).bundle_with(&key.path, names).unwrap_or_default())
 }
 
 /// What lies there now, and whether a rule keeps it out.
@@ -270,6 +295,12 @@ impl Known {
         answer.push(format!("  {:<12}{}", "on disk", self.on_disk));
         let leads = self.leads.iter().take(LINES);
         answer.extend(leads.map(|lead| format!("  {:<12}{}", "part of", lead.path)));
+        for (path, need) in self.guesses().take(LINES) {
+            let written = shown(&readable(&need.written));
+            answer.push(format!("  {:<12}{path} for {written} ({})", "guess", words(&need.how).join(", ")));
+        }
+        let unclear = self.bundle.unclear.iter().take(LINES);
+        answer.extend(unclear.map(|what| format!("  {:<12}{}", "unclear", shown(what))));
         if let Some(waits_for) = self.waits_for() {
             answer.push(format!("  {:<12}{waits_for}", "waits for"));
         }
@@ -279,7 +310,13 @@ impl Known {
         lines
     }
 
+    /// The members that were found by convention only.
+    fn guesses(&self) -> impl Iterator<Item = (&RelPath, &Need)> {
+        self.bundle.needs.iter().filter(|(_, need)| need.how.is_guess())
+    }
+
     fn object(&self) -> Value {
+        let guess = |(path, need): (&RelPath, &Need)| json!({ "path": path.to_string(), "written": readable(&need.written), "how": words(&need.how) });
         let mut object = render::path_fields(&self.key.path);
         let next = self.next.as_ref().and_then(Option::as_ref).map(|when| match &when.at {
             Some(at) => at.clone(),
@@ -294,6 +331,8 @@ impl Known {
             "on_disk": self.on_disk,
             "why": self.why(),
             "travels_with": self.leads.iter().map(|lead| lead.path.to_string()).collect::<Vec<_>>(),
+            "guesses": self.guesses().map(guess).collect::<Vec<_>>(),
+            "unclear": self.bundle.unclear,
             "rule": self.rule.as_ref().map(|it| {
                 json!({ "kind": it.kind, "text": it.text, "file": it.file, "line": it.line })
             }),

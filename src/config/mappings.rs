@@ -10,7 +10,9 @@ use crate::file::MappingName;
 use crate::id::FolderId;
 use crate::mapping::filter::Rules;
 use crate::mapping::format::{self, Standing};
-use crate::mapping::{Adopt, Fate, Filter, Layout, Mapping, OnMissing, Policy, Symlinks, Watch};
+use crate::mapping::{
+    Adopt, Fate, Filter, Layout, Mapping, OnMissing, PartNames, Policy, Search, Symlinks, Watch,
+};
 
 /// Reads every `[[mapping]]`.
 pub(super) fn read(
@@ -227,6 +229,10 @@ fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
     policy.adopt = layered.word("adopt", &adopts, &[], findings).unwrap_or_default();
     let missing = [("warn", OnMissing::Warn), ("hold", OnMissing::Hold)];
     policy.on_missing = layered.word("on_missing", &missing, &[], findings).unwrap_or_default();
+    let names = [PartNames::Base, PartNames::Path].map(|names| (names.word(), names));
+    policy.part_names = layered.word("part_names", &names, &[], findings).unwrap_or_default();
+    let searches = [Search::Near, Search::Mapping].map(|search| (search.word(), search));
+    policy.search = layered.word("search", &searches, &[], findings).unwrap_or_default();
     let links = [("skip", Symlinks::Skip)];
     policy.symlinks = layered.word("symlinks", &links, &["follow"], findings).unwrap_or_default();
     let fates = [Fate::Keep, Fate::Archive, Fate::Delete, Fate::DeleteWithAssets];

@@ -8,8 +8,7 @@ use crate::agenda::Voucher;
 use crate::ambient;
 use crate::disk::{Hint, IGNORE_FILE, Signal as DiskSignal};
 use crate::file::RelPath;
-use crate::mapping::filter::IgnoredKind;
-use crate::mapping::{Admission, UNVOUCHED};
+use crate::mapping::UNVOUCHED;
 use crate::survey::Found;
 
 impl Daemon {
@@ -78,7 +77,7 @@ impl Daemon {
                 round.want(Job::survey(path.parent()));
             }
             Hint::Path { path, signal, .. } => {
-                if !may_travel(&post.mapping.filter.admits_file(&path)) {
+                if !post.mapping.filter.admits_file(&path).may_travel() {
                     return;
                 }
                 if path.extension().is_none() {
@@ -109,16 +108,6 @@ impl Daemon {
         for round in self.rounds.values_mut() {
             round.excuse();
             round.want(Job::survey(RelPath::root()));
-        }
-    }
-}
-
-/// Whether a file may be sent at all, if only with a model that refers to it.
-fn may_travel(admission: &Admission) -> bool {
-    match admission {
-        Admission::Admitted => true,
-        Admission::Ignored(ignored) => {
-            matches!(ignored.kind, IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion)
         }
     }
 }

@@ -89,6 +89,7 @@ impl Work {
         unwatched: &Mutex<BTreeSet<RelPath>>,
     ) -> Result<Surveyed, survey::Error> {
         let Post { mapping, root } = &*self.post;
+        survey::renew(&self.desk.ledger, mapping)?;
         self.resume(from)?;
         let enter = |directory: &RelPath| {
             let Some(watcher) = self.watcher.as_ref().filter(|_| !self.is_deaf) else { return };
@@ -150,6 +151,9 @@ impl Work {
             watcher.unwatch_below(name, path);
         }
         self.hand_out(Found::Away(Key::new(name.clone(), path.clone())));
+        for lead in survey::forget_below(&self.desk.ledger, &self.post.mapping, path)? {
+            self.hand_out(Found::There(lead, 0));
+        }
         let mut after = None;
         loop {
             let page = self.desk.ledger.keys_below(name, path, after.as_ref(), PAGE)?;

@@ -9,6 +9,7 @@ use crate::ambient;
 use crate::cloud::{self, UploadTask};
 use crate::desk::Desk;
 use crate::file::entry::Doubt;
+use crate::file::part::called;
 use crate::file::{ContentHash, Intent, Part, PartName};
 use crate::id::{SourceFileId, UploadTaskId};
 use crate::plan::{Finding, Outcome, UNNAMED};
@@ -86,7 +87,8 @@ async fn under_an_old_id(desk: &Arc<Desk>, intent: &Intent, doubt: &Doubt) -> Ou
 async fn by_task(desk: &Arc<Desk>, intent: &Intent, task: &UploadTask) -> Result<Option<Finding>, Failure> {
     let mut files = Vec::new();
     for part in &intent.parts {
-        let conversion = task.conversions.iter().find(|it| it.source_file_name == part.name.as_str());
+        let is_it = |it: &&cloud::ConversionTask| called(&intent.parts, &it.source_file_name) == Some(part);
+        let conversion = task.conversions.iter().find(is_it);
         if let Some(id) = conversion.and_then(|conversion| conversion.source_file)
             && !intent.fence.contains(&id)
             && !claimed(desk, id).await?
@@ -116,7 +118,9 @@ pub(super) async fn by_files(
     for part in &intent.parts {
         let mut candidates = Vec::new();
         for file in &listing.items {
-            if file.original_name != part.name.as_str() || intent.fence.contains(&file.id) {
+            let is_called =
+                file.original_name == part.name.as_str() || file.original_name == part.name.base();
+            if !is_called || intent.fence.contains(&file.id) {
                 continue;
             }
             match claimed(desk, file.id).await {
@@ -124,6 +128,10 @@ pub(super) async fn by_files(
                 Ok(false) => candidates.push(file),
                 Err(failure) => return Outcome::Failed(failure),
             }
+        }
+        // A cloud may cut directories off names. Where it does not, a base name is another file's.
+        if candidates.iter().any(|file| file.original_name == part.name.as_str()) {
+            candidates.retain(|file| file.original_name == part.name.as_str());
         }
         // Two bundles that send one texture to one folder at once make two files that look alike. What another task says is
         // its own is not ours, and of the rest each takes one.
@@ -213,7 +221,9 @@ pub(super) async fn shared(
     let listing = desk.client.source_files(intent.folder).await?;
     let mut of_this_size: Vec<_> =
         listing.items.iter().filter(|file| file.size == part.content.size).collect();
-    of_this_size.sort_by_key(|file| file.original_name != part.name.as_str());
+    of_this_size.sort_by_key(|file| {
+        (file.original_name != part.name.as_str(), file.original_name != part.name.base())
+    });
     for file in of_this_size.into_iter().take(OLD_IDS) {
         if holds(desk, file.id, part.content.hash).await? {
             return Ok(Some(file.id));

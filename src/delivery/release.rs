@@ -1,5 +1,6 @@
 //! What becomes of the files that a bundle carried when it carries them no more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::desk::Desk;
@@ -33,6 +34,7 @@ pub(super) async fn release(desk: &Arc<Desk>, lead: &Key) -> Result<Vec<Key>, le
     blocking(move || {
         let carried = ledger.references(&lead)?;
         ledger.put_references(&lead, &[])?;
+        ledger.put_sought(&lead, &BTreeSet::new())?;
         Ok(carried.into_iter().map(|(path, _)| Key::new(lead.mapping.clone(), path)).collect())
     })
     .await

@@ -95,13 +95,11 @@ pub(super) fn judge(mapping: &Mapping, rules: &Rules, path: &RelPath, kind: Kind
         Kind::File => mapping.filter.admits_file(path),
         Kind::Directory => mapping.filter.admits_directory(path),
     };
-    match admission {
-        Admission::Admitted => match rules.exclude(path, kind) {
-            Some(why) => Admission::Ignored(why),
-            None => Admission::Admitted,
-        },
-        Admission::Ignored(why) => Admission::Ignored(why),
+    // What may only travel with a model does not if a person keeps it out.
+    if !admission.may_travel() {
+        return admission;
     }
+    rules.exclude(path, kind).map_or(admission, Admission::Ignored)
 }
 
 /// What is ignored for what it is, whatever the mapping says.

@@ -188,6 +188,15 @@ impl fmt::Debug for RelPath {
     }
 }
 
+/// A base name without regard to case, as names are compared where case does not count.
+#[must_use]
+pub fn folded(name: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(name) {
+        Ok(text) => text.to_lowercase().into_bytes(),
+        Err(_) => name.to_ascii_lowercase(),
+    }
+}
+
 /// A text from outside (a name, a server's message) with everything escaped that could steer a terminal or reorder a line.
 #[must_use]
 pub fn shown(text: &str) -> String {

@@ -11,7 +11,7 @@ pub mod state;
 
 pub use content::{Content, ContentHash, Fingerprint, Version};
 pub use entry::{Attempt, Current, Entry, Intent};
-pub use key::{Key, MappingName, RelPath, shown};
+pub use key::{Key, MappingName, RelPath, folded, shown};
 pub use part::{Part, PartName};
 pub use sighting::Sighting;
 pub use state::State;

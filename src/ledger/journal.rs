@@ -6,7 +6,7 @@ use crate::file::Key;
 use crate::timestamp::Timestamp;
 
 use super::error::Error;
-use super::tree;
+use super::{Ledger, tree};
 
 /// How many lines are kept of one path.
 pub const MOST_LINES: i64 = 50;
@@ -18,6 +18,21 @@ pub struct JournalLine {
     pub at: Timestamp,
     /// What, for a person.
     pub note: String,
+}
+
+impl Ledger {
+    /// Adds a line to what happened to a path, unless it says so already. Returns whether it was added.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be written.
+    pub fn note_once(&self, key: &Key, note: &str, at: Timestamp) -> Result<bool, Error> {
+        let most = usize::try_from(MOST_LINES).unwrap_or(usize::MAX);
+        let is_told = self.read(|db| Ok(read(db, key, most)?.iter().any(|line| line.note == note)))?;
+        if !is_told {
+            self.write(|db, _| add(db, key, note, at))?;
+        }
+        Ok(!is_told)
+    }
 }
 
 /// Adds a line, and drops the one that is [`MOST_LINES`] older.

@@ -14,7 +14,7 @@ use super::load;
 use super::row::{Cells, Fault};
 use super::save::{self, Rewrite};
 use super::tree::{self, Which};
-use super::{Ledger, journal, members, seal};
+use super::{Ledger, journal, members, names, seal};
 
 /// How many bundles with equal bytes are looked at: a thousand equal files tell nothing of where one of them came from.
 const MOST: i64 = 64;
@@ -162,6 +162,7 @@ impl Ledger {
             }
             save::save(db, from, &Entry::default(), at, Rewrite::All)?;
             tree::put_references(db, from, &[])?;
+            names::put_sought(db, from, &BTreeSet::new())?;
             for (path, seen) in members {
                 members::put_seen(db, to, path, seen)?;
             }
@@ -253,6 +254,7 @@ struct Luggage {
     members: Vec<(RelPath, Seen)>,
     shelves: Vec<(RelPath, FolderId)>,
     references: Vec<(RelPath, Vec<(RelPath, String)>)>,
+    sought: Vec<(RelPath, BTreeSet<Vec<u8>>)>,
 }
 
 fn rename_directory(
@@ -293,6 +295,10 @@ fn rename_directory(
         tree::put_references(db, &Key::new(mapping.clone(), lead.clone()), &[])?;
         tree::put_references(db, &key, &references)?;
     }
+    for (lead, sought) in &luggage.sought {
+        names::put_sought(db, &Key::new(mapping.clone(), lead.clone()), &BTreeSet::new())?;
+        names::put_sought(db, &Key::new(mapping.clone(), moved(lead)), sought)?;
+    }
     torn.extend(left_behind(db, mapping, from)?);
     for key in &torn {
         db.prepare_cached("UPDATE bundle SET marked = 1 WHERE mapping = ?1 AND path = ?2")?
@@ -309,10 +315,15 @@ fn pack(db: &Connection, mapping: &MappingName, from: &RelPath) -> Result<Luggag
     let keys = tree::keys(db, mapping, from, Which::All, None, usize::MAX)?;
     let mut entries = Vec::new();
     let mut references = Vec::new();
+    let mut sought = Vec::new();
     for key in keys {
         // A damaged row is believed in nothing, also at its new place.
         if let Some(entry) = current(db, &key)? {
             entries.push((key.path.clone(), entry));
+        }
+        let looked_for = names::sought(db, &key)?;
+        if !looked_for.is_empty() {
+            sought.push((key.path.clone(), looked_for));
         }
         let carried = members::known_references(db, &key)?;
         if !carried.is_empty() {
@@ -332,7 +343,7 @@ fn pack(db: &Connection, mapping: &MappingName, from: &RelPath) -> Result<Luggag
             shelves.push((dir, folder));
         }
     }
-    Ok(Luggage { entries, members: seen, shelves, references })
+    Ok(Luggage { entries, members: seen, shelves, references, sought })
 }
 
 /// A directory and those below it that are known.

@@ -36,6 +36,18 @@ impl Reader {
         Ok(Self { connection: home::reader(state_dir)?, damaged: AtomicU64::new(0) })
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// As [`super::Ledger::references`].
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn references(&self, lead: &Key) -> Result<Vec<(RelPath, String)>, Error> {
+        members::known_references(&self.connection, lead)
+    }
+
     /// What the ledger believes of a bundle. A damaged row is counted and believed in nothing.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::Error;
 
 /// Each brings the schema from its index to the next number. Never edit one that was released: append.
-const MIGRATIONS: [&str; 3] = [FIRST, BUNDLES, MOVES];
+const MIGRATIONS: [&str; 4] = [FIRST, BUNDLES, MOVES, NAMES];
 
 /// The schema that this binary reads and writes.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
@@ -50,6 +50,25 @@ CREATE INDEX bundle_marked ON bundle (mapping, path) WHERE marked = 1;
 const MOVES: &str = "
 CREATE INDEX part_hash ON part (hash) WHERE position = 0;
 CREATE INDEX file_inode ON file (inode);
+";
+
+/// For mappings that search everywhere: where which base name lies, and which leads look for one. `naming` is how the mapping
+/// names parts and searches, as the bundles were last looked at; `indexed`: all names are known.
+const NAMES: &str = "
+ALTER TABLE mapping ADD COLUMN naming TEXT NOT NULL DEFAULT 'base near';
+ALTER TABLE mapping ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE name (
+    mapping INTEGER NOT NULL REFERENCES mapping ON DELETE CASCADE,
+    directory BLOB NOT NULL, name BLOB NOT NULL, folded BLOB NOT NULL,
+    PRIMARY KEY (mapping, directory, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX name_folded ON name (mapping, folded);
+CREATE TABLE sought (
+    mapping INTEGER NOT NULL REFERENCES mapping ON DELETE CASCADE,
+    lead BLOB NOT NULL, folded BLOB NOT NULL,
+    PRIMARY KEY (mapping, lead, folded)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sought_folded ON sought (mapping, folded);
 ";
 
 const FIRST: &str = "

@@ -4,6 +4,7 @@ mod arbitrary;
 mod damage;
 mod directories;
 mod moves;
+mod names;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

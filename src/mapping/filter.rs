@@ -231,6 +231,17 @@ pub enum Admission {
     Ignored(Ignored),
 }
 
+impl Admission {
+    /// Whether a file may travel with a model that refers to it.
+    #[must_use]
+    pub fn may_travel(&self) -> bool {
+        match self {
+            Self::Admitted => true,
+            Self::Ignored(ignored) => ignored.may_travel(),
+        }
+    }
+}
+
 /// Why something is not ours to send: counted, never an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
@@ -238,6 +249,24 @@ pub struct Ignored {
     pub kind: IgnoredKind,
     /// The rule, in words for a person: which pattern, which list.
     pub rule: String,
+}
+
+impl Ignored {
+    /// Whether it may travel with a model that refers to it. Whether the cloud lists a format says which files lead; a member
+    /// goes with its model whatever it is. Nobody looks into what other tools keep for themselves, so a change there would
+    /// never be noticed; and what a person keeps out stays out.
+    #[must_use]
+    pub fn may_travel(&self) -> bool {
+        match self.kind {
+            IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion => true,
+            IgnoredKind::Junk
+            | IgnoredKind::Excluded
+            | IgnoredKind::IgnoreFile
+            | IgnoredKind::Link
+            | IgnoredKind::Special
+            | IgnoredKind::OtherFileSystem => false,
+        }
+    }
 }
 
 /// The counts of what is ignored.

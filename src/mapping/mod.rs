@@ -103,6 +103,10 @@ pub struct Policy {
     pub bundle_wait: Duration,
     /// What becomes of a model that is still not whole then.
     pub on_missing: OnMissing,
+    /// How the members of a bundle are called in its request.
+    pub part_names: PartNames,
+    /// How far a file is searched that is not where its name says.
+    pub search: Search,
     /// What becomes of the remote files of a version that a newer one replaced.
     pub on_change: Fate,
     /// How many replaced versions of a file are left alone before `on_change` takes the older ones.
@@ -172,6 +176,8 @@ impl Default for Policy {
             adopt: Adopt::default(),
             bundle_wait: Duration::from_secs(30),
             on_missing: OnMissing::default(),
+            part_names: PartNames::default(),
+            search: Search::default(),
             on_change: Fate::default(),
             keep_versions: 0,
             on_delete: Fate::default(),
@@ -187,6 +193,48 @@ pub enum OnMissing {
     Warn,
     /// It is held until it is whole.
     Hold,
+}
+
+/// How the members of a bundle are called in its request. A lead always goes by its base name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PartNames {
+    /// By their base names.
+    #[default]
+    Base,
+    /// By their paths from the directory of the lead.
+    Path,
+}
+
+impl PartNames {
+    /// The word of the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Path => "path",
+        }
+    }
+}
+
+/// How far a file is searched that is not where its name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Search {
+    /// Beside the model, and where textures are kept by convention.
+    #[default]
+    Near,
+    /// Anywhere in the mapping, if only one file has the name.
+    Mapping,
+}
+
+impl Search {
+    /// The word of the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Mapping => "mapping",
+        }
+    }
 }
 
 /// How many times `settle` a file must have stood still when no close-after-write event vouches for it.

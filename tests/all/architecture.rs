@@ -50,7 +50,7 @@ const MAP: &[Room] = &[
     ("desk", Flows, &[
         "shelf", "board", "pace", "meter", "config", "ledger", "manifest", "disk", "cloud", "mapping", "patience", "file", "timestamp", "id",
     ]),
-    ("assembly", Flows, &["disk", "bundle", "references", "file"]),
+    ("assembly", Flows, &["ledger", "disk", "bundle", "references", "mapping", "file"]),
     ("shelf", Flows, &[
         "ledger", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "patience", "file", "timestamp", "id",
     ]),

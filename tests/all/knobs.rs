@@ -39,6 +39,7 @@ const POSITIONS: &[(&str, &str, Comes)] = &[
     ("upload_field", "file", Whole),
     ("upload_field", "files", Partly(&[Blocked])),
     ("part_path", "strip", Whole),
+    ("part_path", "cut", Whole),
     ("part_path", "reject", Whole),
     ("same_name", "replace_same_id", Whole),
     ("same_name", "replace_new_id", Whole),

@@ -7,7 +7,7 @@ use super::finish::{reopened, unfinished};
 use super::{Rested, bytes, cannot};
 use crate::agenda::Errand;
 use crate::ambient;
-use crate::assembly::Assembly;
+use crate::assembly;
 use crate::bundle::Absent;
 use crate::desk::{Desk, Post};
 use crate::disk::{self, Kind};
@@ -15,9 +15,8 @@ use crate::file::entry::Travels;
 use crate::file::sighting::Whole;
 use crate::file::{Entry, Key, Part, PartName, RelPath, Sighting};
 use crate::ledger;
-use crate::mapping::filter::IgnoredKind;
 use crate::mapping::format::is_unlisted;
-use crate::mapping::{Admission, UNVOUCHED};
+use crate::mapping::{Admission, PartNames, UNVOUCHED};
 use crate::references::{Resolution, readable};
 
 /// The bundle of a lead whose own bytes are known: with its members, or what keeps it from being whole.
@@ -29,12 +28,16 @@ pub(super) fn join(
     mut whole: Whole,
 ) -> Result<Sighting, ledger::Error> {
     let lead = &errand.key;
-    let bundle = match Assembly::new(post.root.clone()).bundle(&lead.path) {
+    let bundle = match assembly::noted(&desk.ledger, &post.root, &post.mapping, lead)? {
         Ok(bundle) => bundle,
         Err(error) if error.is_gone() => return Ok(Sighting::Restless(Duration::ZERO)),
         Err(error) => return Ok(cannot(error)),
     };
-    desk.ledger.put_references(lead, &bundle.watched())?;
+    for what in &bundle.unclear {
+        if desk.ledger.note_once(lead, what, ambient::now())? {
+            tracing::warn!(bundle = %lead, "{what}");
+        }
+    }
     let mut names: HashMap<PartName, RelPath> =
         whole.parts.iter().map(|part| (part.name.clone(), part.path.clone())).collect();
     for path in bundle.needs.keys() {
@@ -55,7 +58,7 @@ pub(super) fn join(
                     Some(first) if has_content(&whole, first, &part) => {}
                     Some(first) => {
                         return Ok(Sighting::Unfit(format!(
-                            "two members of one name: {first} and {path} are both called {} and are not the same; rename one",
+                            "two members of one name: {first} and {path} are both called {} and are not the same; rename one, or set `part_names = \"path\"`",
                             part.name
                         )));
                     }
@@ -92,20 +95,11 @@ enum Member {
 fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member, ledger::Error> {
     let path = &key.path;
     match disk::admits(&post.root, &post.mapping, path) {
+        Ok(admission) if admission.may_travel() => {}
         Ok(Admission::Admitted) => {}
-        Ok(Admission::Ignored(ignored)) => match ignored.kind {
-            // Whether the cloud lists a format says which files lead; a member goes with its model whatever it is.
-            IgnoredKind::Unsupported | IgnoredKind::ByChoice | IgnoredKind::Companion => {}
-            // Nobody looks into the directories of other tools again, so a change there would never be noticed.
-            IgnoredKind::Junk
-            | IgnoredKind::Excluded
-            | IgnoredKind::IgnoreFile
-            | IgnoredKind::Link
-            | IgnoredKind::Special
-            | IgnoredKind::OtherFileSystem => {
-                return Ok(Member::Missing(format!("{path} is left out: {}", ignored.rule)));
-            }
-        },
+        Ok(Admission::Ignored(ignored)) => {
+            return Ok(Member::Missing(format!("{path} is left out: {}", ignored.rule)));
+        }
         Err(error) if error.is_gone() => return Ok(Member::Missing(format!("{path} is not there"))),
         Err(error) => return Ok(Member::Instead(cannot(error))),
     }
@@ -115,7 +109,11 @@ fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member
         Err(error) if error.is_gone() => return Ok(Member::Missing(format!("{path} is not there"))),
         Err(error) => return Ok(Member::Instead(cannot(error))),
     };
-    let name = match PartName::from_local(path.name()) {
+    let name = match post.mapping.policy.part_names {
+        PartNames::Base => PartName::from_local(path.name()),
+        PartNames::Path => PartName::relative(path, &errand.key.path),
+    };
+    let name = match name {
         Ok(name) => name,
         Err(unfit) => return Ok(Member::Instead(Sighting::Unfit(format!("member {path}: {unfit}")))),
     };
@@ -150,7 +148,7 @@ fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member
 /// What is missing, where it was looked for, and what probably helps; nothing for what lies elsewhere on purpose.
 fn missing(absent: &Absent) -> Option<String> {
     match &absent.resolution {
-        Resolution::Missing { tried, likely } => {
+        Resolution::Missing { tried, likely, sought: _ } => {
             let written = crate::file::shown(&readable(&absent.written));
             let looked = tried.first().map_or_else(String::new, |path| format!(", looked for {path}"));
             Some(format!("{written} is missing{looked}: {likely}"))

@@ -38,8 +38,10 @@ choices! {
     PartPath {
         /// It is the file's name.
         Keep = "keep",
-        /// The file is called `a.png`.
+        /// The file is called `a.png`; two files of one upload that are then called alike are refused with 400.
         Strip = "strip",
+        /// The file is called `a.png`, and others of the upload may be called so too.
+        Cut = "cut",
         /// The upload is refused with 400.
         Reject = "reject",
     }

@@ -109,7 +109,8 @@ async fn read(
             return Err(Refusal::malformed(format!("files are not sent in a field called {field_name:?}")));
         }
         let name = part_name(knobs, &file_name)?;
-        if files.iter().any(|other| asked::same_name(knobs, &other.name, &name)) {
+        let is_taken = files.iter().any(|other| asked::same_name(knobs, &other.name, &name));
+        if is_taken && knobs.part_path != PartPath::Cut {
             return Err(Refusal::malformed(format!("two files of this upload are called {name:?}")));
         }
         let mut incoming = site.objects.receive().map_err(|fault| lost(&fault))?;
@@ -137,7 +138,7 @@ fn part_name(knobs: &Knobs, raw: &str) -> Result<String, Refusal> {
     let slashed = raw.contains(['/', '\\']);
     let name = match knobs.part_path {
         PartPath::Keep => raw,
-        PartPath::Strip => raw.rsplit(['/', '\\']).next().unwrap_or_default(),
+        PartPath::Strip | PartPath::Cut => raw.rsplit(['/', '\\']).next().unwrap_or_default(),
         PartPath::Reject if slashed => {
             return Err(Refusal::malformed(format!("the file name {raw:?} holds a path")));
         }

@@ -33,13 +33,22 @@ const TRIED: usize = 32;
 /// libraries fail to find is looked for beside it.
 #[must_use]
 pub fn resolve(reference: &Reference, referring: &RelPath, lead: &RelPath, tree: &Tree<'_>) -> Resolution {
-    let mut look = Look { referring, lead, tree, tried: Vec::new(), outside: false, directory: false };
+    let mut look = Look {
+        referring,
+        lead,
+        tree,
+        tried: Vec::new(),
+        sought: Vec::new(),
+        rivals: Vec::new(),
+        outside: false,
+        directory: false,
+    };
     if let Pattern::Beside | Pattern::BesideFrames = reference.pattern {
         let name = beside(referring, &reference.written);
         let found = look.at(&referring.parent(), &[&name], reference.pattern, Case::Exact);
         return match found {
-            Some((paths, how)) => Resolution::Found(Found { paths, how: how.and(Step::Implied) }),
-            None => look.missing(&name),
+            Some((paths, how)) => Resolution::Found(Found::at(paths, how.and(Step::Implied))),
+            None => look.missing(&name, reference.pattern),
         };
     }
     let dialect = if reference.kind.starts_with("blend:") { Dialect::Blender } else { Dialect::Plain };
@@ -51,31 +60,39 @@ pub fn resolve(reference: &Reference, referring: &RelPath, lead: &RelPath, tree:
             Kind::Elsewhere(_) => None,
         })
     };
-    for sureness in [Sureness::Certain, Sureness::Guess] {
+    let mut guess = None;
+    for sureness in [Sureness::Certain, Sureness::Guess, Sureness::Anywhere] {
         for (index, readings) in paths() {
             let found = match sureness {
                 Sureness::Certain => look.certain(readings, reference.pattern),
+                Sureness::Guess | Sureness::Anywhere if guess.is_some() => None,
                 Sureness::Guess => look.guess(readings, reference.pattern),
+                Sureness::Anywhere => look.anywhere(readings, reference.pattern),
             };
-            if let Some(mut found) = found {
-                if index > 0 {
-                    found.how = found.how.and(Step::FallbackFromFirstPath);
-                }
-                return Resolution::Found(found);
+            let Some(mut found) = found else { continue };
+            if index > 0 {
+                found.how = found.how.and(Step::FallbackFromFirstPath);
+            }
+            match sureness {
+                Sureness::Certain => return Resolution::Found(found),
+                Sureness::Guess | Sureness::Anywhere => guess = Some(found),
             }
         }
+    }
+    if let Some(found) = look.kept(reference, guess) {
+        return Resolution::Found(found);
     }
     match kinds.into_iter().next() {
         Some(Kind::Elsewhere(scheme)) => Resolution::Elsewhere(scheme),
         // The most literal reading: without what only marks it as relative. A host in a file URI is another machine.
         Some(Kind::Path(readings)) => match readings.first() {
             Some(Reading { path, steps }) if steps.contains(&Step::FileUri) && !path.starts_with(b".") => {
-                look.missing(&[b"/", &path[..]].concat())
+                look.missing(&[b"/", &path[..]].concat(), reference.pattern)
             }
-            Some(Reading { path, .. }) => look.missing(path),
-            None => look.missing(&reference.written),
+            Some(Reading { path, .. }) => look.missing(path, reference.pattern),
+            None => look.missing(&reference.written, reference.pattern),
         },
-        None => look.missing(&reference.written),
+        None => look.missing(&reference.written, reference.pattern),
     }
 }
 
@@ -92,6 +109,22 @@ pub fn name_of(reference: &Reference, referring: &RelPath) -> Vec<u8> {
 enum Sureness {
     Certain,
     Guess,
+    Anywhere,
+}
+
+/// The components of a path that may be meant by another machine or directory: none if nothing of it can be a name here.
+fn names_in(reading: &Reading) -> Option<Vec<&[u8]>> {
+    let path = reading::without_volume(&reading.path);
+    let is_name = |part: &&[u8]| !matches!(*part, b"" | b"." | b"..") && !part.contains(&0);
+    let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(is_name).collect();
+    parts.last().is_some_and(|name| !name.contains(&b'\\')).then_some(parts)
+}
+
+/// The rules of a guess.
+fn guessed(reading: &Reading, steps: How, step: Step) -> How {
+    let why = if reading::is_absolute(&reading.path) { Step::Absolute } else { Step::WrongDir };
+    let all = reading.steps.iter().copied().chain([why]).chain(steps.0).chain([step]);
+    all.filter(|step| *step != Step::DotDot).fold(How::default(), How::and)
 }
 
 /// The name of a companion: the referring file's stem, and what follows it.
@@ -106,6 +139,10 @@ struct Look<'a, 't> {
     lead: &'a RelPath,
     tree: &'a Tree<'t>,
     tried: Vec<RelPath>,
+    /// The base names that were looked for everywhere.
+    sought: Vec<Vec<u8>>,
+    /// The files that one of them may mean, if it is not clear which.
+    rivals: Vec<RelPath>,
     outside: bool,
     directory: bool,
 }
@@ -120,7 +157,7 @@ impl Look<'_, '_> {
                 if let Some((paths, how)) = self.at(&RelPath::root(), &components, pattern, case) {
                     let steps = reading.steps.iter().copied().chain(extra).chain(how.0);
                     let how = steps.fold(How::default(), How::and);
-                    return Some(Found { paths, how });
+                    return Some(Found::at(paths, how));
                 }
             }
         }
@@ -162,44 +199,79 @@ impl Look<'_, '_> {
         }
         // The last reading is the most decoded one, the first the most literal.
         for reading in readings.iter().rev() {
-            let absolute = reading::is_absolute(&reading.path);
-            let path = reading::without_volume(&reading.path);
-            let parts: Vec<&[u8]> = path
-                .split(|byte| *byte == b'/')
-                .filter(|part| !matches!(*part, b"" | b"." | b"..") && !part.contains(&0))
-                .collect();
-            let Some(name) = parts.last().copied() else { continue };
-            if name.contains(&b'\\') {
-                continue;
-            }
-            let why = if absolute { Step::Absolute } else { Step::WrongDir };
-            let how = |steps: How, step: Step| {
-                let all = reading.steps.iter().copied().chain([why]).chain(steps.0).chain([step]);
-                all.filter(|step| *step != Step::DotDot).fold(How::default(), How::and)
-            };
+            let Some(parts) = names_in(reading) else { continue };
             for length in (2..=parts.len().min(16)).rev() {
                 for directory in &near {
                     let suffix = &parts[parts.len() - length..];
                     if let Some((paths, steps)) = self.other(directory, suffix, pattern) {
-                        return Some(Found { paths, how: how(steps, Step::Suffix) });
+                        return Some(Found::at(paths, guessed(reading, steps, Step::Suffix)));
                     }
                 }
             }
             // A relative path is not foreign: it is only looked for beside the files that it was meant for.
+            let absolute = reading::is_absolute(&reading.path);
             let places = if absolute { self.places(&near) } else { near.clone() };
             for directory in &places {
-                if let Some((paths, steps)) = self.other(directory, &[name], pattern) {
-                    return Some(Found { paths, how: how(steps, Step::Basename) });
+                let name = &parts[parts.len() - 1..];
+                if let Some((paths, steps)) = self.other(directory, name, pattern) {
+                    return Some(Found::at(paths, guessed(reading, steps, Step::Basename)));
                 }
-            }
-            if self.tree.search() == Search::Mapping
-                && pattern == Pattern::Plain
-                && let [only] = &*self.tree.named(name)
-            {
-                return Some(Found { paths: vec![only.clone()], how: how(How::default(), Step::Anywhere) });
             }
         }
         None
+    }
+
+    /// The only file of that name in the mapping: by the very name, else by one whose case differs.
+    fn anywhere(&mut self, readings: &[Reading], pattern: Pattern) -> Option<Found> {
+        if self.tree.search() != Search::Mapping || pattern != Pattern::Plain {
+            return None;
+        }
+        for reading in readings.iter().rev() {
+            let Some(name) = names_in(reading).and_then(|parts| parts.last().copied()) else { continue };
+            if self.sought.iter().any(|sought| sought == name) {
+                continue;
+            }
+            self.sought.push(name.to_vec());
+            let all = self.others_named(name);
+            let exact: Vec<&RelPath> = all.iter().filter(|path| path.name() == name).collect();
+            let (path, steps) = match (&*exact, &*all) {
+                ([only], _) => ((*only).clone(), How::default()),
+                ([], [only]) => (only.clone(), How::default().and(Step::Case)),
+                (_, []) => continue,
+                ([..], [..]) => {
+                    if self.rivals.is_empty() {
+                        self.rivals = all;
+                    }
+                    continue;
+                }
+            };
+            let (sought, how) = (self.sought.clone(), guessed(reading, steps, Step::Anywhere));
+            return Some(Found { paths: vec![path], how, sought, rivals: Vec::new() });
+        }
+        None
+    }
+
+    /// What was sent for a name stays what it means: a guess that now leads elsewhere, or nowhere, is only told.
+    fn kept(&self, reference: &Reference, guess: Option<Found>) -> Option<Found> {
+        if self.tree.search() != Search::Mapping || reference.pattern != Pattern::Plain {
+            return guess;
+        }
+        let Some(kept) = self.tree.kept(&name_of(reference, self.referring)) else { return guess };
+        let mut rivals = match guess {
+            Some(guess) if guess.paths == [kept.clone()] => return Some(guess),
+            Some(guess) => guess.paths,
+            None => self.rivals.clone(),
+        };
+        rivals.retain(|path| *path != kept);
+        let how = How::default().and(Step::Kept);
+        Some(Found { paths: vec![kept], how, sought: self.sought.clone(), rivals })
+    }
+
+    /// All files of a name but the one that refers and its lead.
+    fn others_named(&self, name: &[u8]) -> Vec<RelPath> {
+        let mut all = self.tree.named(name);
+        all.retain(|path| path != self.referring && path != self.lead);
+        all
     }
 
     /// As [`Look::at`], without regard to case, and never the file that refers or its lead: nobody means those by another path.
@@ -273,11 +345,16 @@ impl Look<'_, '_> {
         (!paths.is_empty()).then_some((paths, How::default().and(step)))
     }
 
-    fn missing(self, written: &[u8]) -> Resolution {
+    fn missing(self, written: &[u8], pattern: Pattern) -> Resolution {
         let name = written.rsplit(|byte| matches!(byte, b'/' | b'\\')).next().unwrap_or_default();
-        let elsewhere = self.tree.named(name);
+        let mut elsewhere =
+            if self.directory || !self.rivals.is_empty() { Vec::new() } else { self.others_named(name) };
         let likely = if self.directory {
             Cure::NameAFile
+        } else if !self.rivals.is_empty() {
+            Cure::Choose(self.rivals)
+        } else if elsewhere.len() == 1 && self.tree.search() == Search::Near && pattern == Pattern::Plain {
+            Cure::Search(elsewhere.remove(0))
         } else if !elsewhere.is_empty() {
             Cure::Move(elsewhere)
         } else if reading::is_windows(written) || reading::is_absolute(written) {
@@ -287,7 +364,7 @@ impl Look<'_, '_> {
         } else {
             Cure::Deliver
         };
-        Resolution::Missing { tried: self.tried, likely }
+        Resolution::Missing { tried: self.tried, sought: self.sought, likely }
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Resolution {
     Missing {
         /// Where it was looked for, in order.
         tried: Vec<RelPath>,
+        /// The base names that it was looked for by everywhere: a file of such a name may change the outcome.
+        sought: Vec<Vec<u8>>,
         /// What probably helps.
         likely: Cure,
     },
@@ -25,6 +27,18 @@ pub struct Found {
     pub paths: Vec<RelPath>,
     /// How they were found.
     pub how: How,
+    /// The base names that it was looked for by everywhere: a file of such a name may change the outcome.
+    pub sought: Vec<Vec<u8>>,
+    /// Other files that it could be taken for by now, if it is only kept because it was sent.
+    pub rivals: Vec<RelPath>,
+}
+
+impl Found {
+    /// Files that were found by what the name says, whatever else is called so.
+    #[must_use]
+    pub(super) fn at(paths: Vec<RelPath>, how: How) -> Self {
+        Self { paths, how, sought: Vec::new(), rivals: Vec::new() }
+    }
 }
 
 /// The rules, beyond the plain one, by which a name was found.
@@ -41,7 +55,7 @@ impl How {
     /// Whether it is a guess by convention, which no specification covers.
     #[must_use]
     pub fn is_guess(&self) -> bool {
-        self.0.iter().any(|step| matches!(step, Step::Basename | Step::Suffix | Step::Anywhere))
+        self.0.iter().any(|step| matches!(step, Step::Basename | Step::Suffix | Step::Anywhere | Step::Kept))
     }
 
     /// The same with one more rule behind.
@@ -95,6 +109,8 @@ pub enum Step {
     Suffix,
     /// The only file of that name in the mapping.
     Anywhere,
+    /// By its last component, as before: the file that was sent, although others could be meant by now.
+    Kept,
     /// The first path given for the file led nowhere, another one did.
     FallbackFromFirstPath,
 }
@@ -123,6 +139,7 @@ impl Step {
             Self::Basename => "basename",
             Self::Suffix => "suffix",
             Self::Anywhere => "anywhere",
+            Self::Kept => "kept",
             Self::FallbackFromFirstPath => "fallback-from-first-path",
         }
     }
@@ -135,8 +152,12 @@ pub enum Cure {
     ExportRelative,
     /// The path leads out of the root: move the file below it, or map a directory further up.
     EnlargeMapping,
-    /// Files of that name lie here: move one, or set `search = "mapping"` if there is only one.
+    /// Files of that name lie here: refer to one, or move it.
     Move(Vec<RelPath>),
+    /// The only file of that name in the mapping lies here, and nobody has searched so far: `search = "mapping"` takes it.
+    Search(RelPath),
+    /// Several files of that name lie here, and nobody knows which is meant.
+    Choose(Vec<RelPath>),
     /// It is a directory.
     NameAFile,
     /// It was never delivered.
@@ -153,11 +174,27 @@ impl std::fmt::Display for Cure {
                 f.write_str("it leads out of the root: move the file below the root, or map a directory further up")
             }
             Self::Move(paths) => {
-                f.write_str("a file of that name lies elsewhere; refer to it, or move it:")?;
-                paths.iter().take(3).try_for_each(|path| write!(f, " {path}"))
+                f.write_str("a file of that name lies elsewhere; refer to it, or move it: ")?;
+                listed(f, paths)
+            }
+            Self::Search(path) => write!(
+                f,
+                "the only file of that name lies elsewhere; refer to it, move it, or set `search = \"mapping\"`: {path}"
+            ),
+            Self::Choose(paths) => {
+                f.write_str("several files have that name; refer to one, or put it beside the model: ")?;
+                listed(f, paths)
             }
             Self::NameAFile => f.write_str("it is a directory"),
             Self::Deliver => f.write_str("put the file there, or remove the reference"),
         }
     }
+}
+
+/// The first few of these paths.
+fn listed(f: &mut std::fmt::Formatter<'_>, paths: &[RelPath]) -> std::fmt::Result {
+    for (position, path) in paths.iter().take(3).enumerate() {
+        write!(f, "{}{path}", if position > 0 { ", " } else { "" })?;
+    }
+    if paths.len() > 3 { f.write_str(" and more") } else { Ok(()) }
 }

@@ -4,12 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::file::folded;
 
 fn path(text: &str) -> RelPath {
     RelPath::from_bytes(text.as_bytes()).unwrap()
 }
 
 struct Wood(BTreeMap<RelPath, Arc<Directory>>, Vec<RelPath>);
+
+impl Wood {
+    fn named(&self, name: &[u8]) -> Vec<RelPath> {
+        self.1.iter().filter(|path| folded(path.name()) == folded(name)).cloned().collect()
+    }
+}
 
 /// A tree of these files.
 fn wood(files: &[&str]) -> Wood {
@@ -31,8 +38,7 @@ fn wood(files: &[&str]) -> Wood {
 /// Where a reference leads: the paths and the rules, or what is said of a missing one.
 fn leads(wood: &Wood, reference: &Reference, from: &str, lead: &str) -> String {
     let list = |path: &RelPath| wood.0.get(path).cloned();
-    let named =
-        |name: &[u8]| wood.1.iter().filter(|path| path.name() == name).cloned().collect::<Vec<RelPath>>();
+    let named = |name: &[u8]| wood.named(name);
     let tree = Tree::new(&list).at(b"/studio").knowing(&named, Search::Near);
     match resolve(reference, &path(from), &path(lead), &tree) {
         Resolution::Found(found) => {
@@ -97,12 +103,16 @@ fn each_rule_finds_what_it_is_for() {
 
 #[test]
 fn what_is_missing_is_told_with_its_cure() {
-    let wood = wood(&["props/chair.fbx", "props/tex/a.png", "shared/s.png"]);
+    let wood = wood(&["props/chair.fbx", "props/tex/a.png", "shared/s.png", "shared/w.png", "x/W.png"]);
     for (written, cure) in [
         ("b.png", "put the file there"),
         ("C:\\b.png", "it is an absolute path"),
         ("../../../b.png", "it leads out of the root"),
-        ("s.png", "a file of that name lies elsewhere; refer to it, or move it: shared/s.png"),
+        (
+            "s.png",
+            "the only file of that name lies elsewhere; refer to it, move it, or set `search = \"mapping\"`: shared/s.png",
+        ),
+        ("w.png", "a file of that name lies elsewhere; refer to it, or move it: shared/w.png, x/W.png"),
         ("tex", "it is a directory"),
         ("../..", "it leads out of the root"),
         (".", "it is a directory"),
@@ -186,21 +196,94 @@ fn tiles_frames_and_companions_expand_to_what_is_there() {
     assert!(told("x", "none.<UDIM>.png", Pattern::Plain, blend).starts_with("missing"));
 }
 
-#[test]
-fn anywhere_in_the_mapping_counts_only_if_asked_for_and_if_there_is_one() {
-    let wood = wood(&["m/a.fbx", "x/one.png", "y/two.png", "z/two.png"]);
+/// What a name leads to from `m/a.fbx` where everything is searched, with what was sent before for it.
+fn anywhere(wood: &Wood, written: &str, sent: Option<&str>) -> (String, Resolution) {
     let list = |path: &RelPath| wood.0.get(path).cloned();
-    let named =
-        |name: &[u8]| wood.1.iter().filter(|path| path.name() == name).cloned().collect::<Vec<RelPath>>();
-    let tree = Tree::new(&list).knowing(&named, Search::Mapping);
+    let named = |name: &[u8]| wood.named(name);
+    let kept = |name: &[u8]| sent.filter(|_| name == written.as_bytes()).map(path);
+    let tree = Tree::new(&list).knowing(&named, Search::Mapping).keeping(&kept);
     let at = path("m/a.fbx");
-    let found = |written: &str| resolve(&Reference::new("x", written), &at, &at, &tree);
-    let Resolution::Found(one) = found("C:/q/one.png") else { panic!() };
-    assert_eq!(one.how.steps(), [Step::Absolute, Step::Anywhere]);
-    assert!(one.how.is_guess());
-    assert!(
-        matches!(found("C:/q/two.png"), Resolution::Missing { likely: Cure::Move(paths), .. } if paths.len() == 2)
+    let resolution = resolve(&Reference::new("x", written), &at, &at, &tree);
+    let told = match &resolution {
+        Resolution::Found(found) => {
+            let words: Vec<&str> = found.how.steps().iter().map(|step| step.word()).collect();
+            assert_eq!(found.paths.len(), 1);
+            format!("{} [{}] {}", found.paths[0], words.join(" "), found.how.is_guess())
+        }
+        Resolution::Missing { likely, .. } => format!("missing: {likely}"),
+        Resolution::Elsewhere(_) => String::new(),
+    };
+    (told, resolution)
+}
+
+#[test]
+fn anywhere_in_the_mapping_counts_only_if_there_is_one() {
+    let wood = wood(&[
+        "m/a.fbx",
+        "x/one.png",
+        "y/two.png",
+        "z/two.png",
+        "x/Case.png",
+        "y/both.png",
+        "z/Both.png",
+        "far/m/a.fbx",
+        "textures/near.png",
+        "q/near.png",
+    ]);
+    for (written, expected) in [
+        ("C:/q/one.png", "x/one.png [absolute anywhere] true"),
+        ("gone/one.png", "x/one.png [wrong-dir anywhere] true"),
+        ("../../x%20/one.png", "x/one.png [percent wrong-dir anywhere] true"),
+        ("C:/q/case.png", "x/Case.png [absolute case anywhere] true"),
+        ("C:/q/both.png", "y/both.png [absolute anywhere] true"),
+        ("C:/q/near.png", "textures/near.png [absolute basename] true"),
+        // Nobody means the file that refers by another path.
+        ("C:/q/a.fbx", "far/m/a.fbx [absolute anywhere] true"),
+    ] {
+        assert_eq!(anywhere(&wood, written, None).0, expected, "{written}");
+    }
+    let (told, resolution) = anywhere(&wood, "C:/q/two.png", None);
+    assert_eq!(
+        told,
+        "missing: several files have that name; refer to one, or put it beside the model: y/two.png, z/two.png"
     );
+    let Resolution::Missing { sought, .. } = resolution else { panic!() };
+    assert_eq!(sought, [b"two.png".to_vec()]);
+    assert!(anywhere(&wood, "C:/q/BOTH.png", None).0.contains("y/both.png, z/Both.png"));
+    let (_, Resolution::Missing { sought, .. }) = anywhere(&wood, "C:/q/not%20there.png", None) else {
+        panic!()
+    };
+    assert_eq!(sought, [b"not there.png".to_vec(), b"not%20there.png".to_vec()]);
+    let (_, Resolution::Found(found)) = anywhere(&wood, "C:/q/one.png", None) else { panic!() };
+    assert_eq!(found.sought, [b"one.png".to_vec()], "a second one is worth a look");
+}
+
+#[test]
+fn what_was_sent_for_a_name_is_kept_against_guesses_and_not_against_what_the_name_says() {
+    let wood = wood(&[
+        "m/a.fbx",
+        "y/two.png",
+        "z/two.png",
+        "m/tex/t.png",
+        "z/t.png",
+        "m/n.png",
+        "z/n.png",
+        "x/one.png",
+    ]);
+    for (written, sent, expected) in [
+        ("C:/q/two.png", "z/two.png", "z/two.png [kept] true"),
+        ("C:/q/n.png", "z/n.png", "z/n.png [kept] true"),
+        ("C:/q/n.png", "m/n.png", "m/n.png [absolute basename] true"),
+        ("C:/q/one.png", "x/one.png", "x/one.png [absolute anywhere] true"),
+        ("tex/t.png", "z/t.png", "m/tex/t.png [] false"),
+        ("C:/q/gone.png", "z/t.png", "z/t.png [kept] true"),
+    ] {
+        assert_eq!(anywhere(&wood, written, Some(sent)).0, expected, "{written} {sent}");
+    }
+    let (_, Resolution::Found(found)) = anywhere(&wood, "C:/q/two.png", Some("z/two.png")) else { panic!() };
+    assert_eq!(found.rivals, [path("y/two.png")]);
+    let (_, Resolution::Found(found)) = anywhere(&wood, "C:/q/n.png", Some("z/n.png")) else { panic!() };
+    assert_eq!(found.rivals, [path("m/n.png")]);
 }
 
 proptest::proptest! {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::file::RelPath;
+use crate::file::{RelPath, folded};
 
 /// The names in one directory: regular files and directories, nothing that a link stands for.
 #[derive(Debug, Default)]
@@ -48,30 +48,25 @@ impl Directory {
 
     /// The file whose name differs at most in case; of several the first.
     fn file_like(&self, name: &[u8]) -> Option<&[u8]> {
-        let folded = self.folded_files.get_or_init(|| fold_all(&self.files));
-        folded.get(&folded_name(name)).map(Vec::as_slice)
+        let names = self.folded_files.get_or_init(|| fold_all(&self.files));
+        names.get(&folded(name)).map(Vec::as_slice)
     }
 
     fn directory_like(&self, name: &[u8]) -> Option<&[u8]> {
-        let folded = self.folded_directories.get_or_init(|| fold_all(&self.directories));
-        folded.get(&folded_name(name)).map(Vec::as_slice)
+        let names = self.folded_directories.get_or_init(|| fold_all(&self.directories));
+        names.get(&folded(name)).map(Vec::as_slice)
     }
 }
 
 fn fold_all(names: &BTreeSet<Vec<u8>>) -> HashMap<Vec<u8>, Vec<u8>> {
-    names.iter().rev().map(|name| (folded_name(name), name.clone())).collect()
+    names.iter().rev().map(|name| (folded(name), name.clone())).collect()
 }
 
-/// A name without regard to case.
-pub(super) fn folded_name(name: &[u8]) -> Vec<u8> {
-    match std::str::from_utf8(name) {
-        Ok(text) => text.to_lowercase().into_bytes(),
-        Err(_) => name.to_ascii_lowercase(),
-    }
-}
-
-/// All files of a base name.
+/// All files of a base name, whatever its case.
 type Named<'a> = dyn Fn(&[u8]) -> Vec<RelPath> + 'a;
+
+/// The file that a name as written led to when the bundle was sent, if it is still there.
+type Kept<'a> = dyn Fn(&[u8]) -> Option<RelPath> + 'a;
 
 /// A tree of directories below a root.
 #[derive(Clone, Copy)]
@@ -79,6 +74,7 @@ pub struct Tree<'a> {
     list: &'a dyn Fn(&RelPath) -> Option<Arc<Directory>>,
     root: Option<&'a [u8]>,
     named: Option<&'a Named<'a>>,
+    kept: Option<&'a Kept<'a>>,
     search: Search,
 }
 
@@ -102,7 +98,7 @@ impl<'a> Tree<'a> {
     /// A tree, by what lists one of its directories: none if it is no directory, or lies behind a link.
     #[must_use]
     pub fn new(list: &'a dyn Fn(&RelPath) -> Option<Arc<Directory>>) -> Self {
-        Self { list, root: None, named: None, search: Search::Near }
+        Self { list, root: None, named: None, kept: None, search: Search::Near }
     }
 
     /// The same, whose root has this absolute path: absolute names below it are no guesses.
@@ -113,8 +109,14 @@ impl<'a> Tree<'a> {
 
     /// The same, with all files of a base name known: for `search`, and to tell where a missing file lies instead.
     #[must_use]
-    pub fn knowing(self, named: &'a dyn Fn(&[u8]) -> Vec<RelPath>, search: Search) -> Self {
+    pub fn knowing(self, named: &'a Named<'a>, search: Search) -> Self {
         Self { named: Some(named), search, ..self }
+    }
+
+    /// The same, with the files known that names led to when the bundle was sent: no guess takes another one.
+    #[must_use]
+    pub fn keeping(self, kept: &'a Kept<'a>) -> Self {
+        Self { kept: Some(kept), ..self }
     }
 
     pub(super) fn root(&self) -> Option<&'a [u8]> {
@@ -123,6 +125,11 @@ impl<'a> Tree<'a> {
 
     pub(super) fn search(&self) -> Search {
         self.search
+    }
+
+    /// The file that a name led to when the bundle was sent.
+    pub(super) fn kept(&self, written: &[u8]) -> Option<RelPath> {
+        self.kept.and_then(|kept| kept(written))
     }
 
     /// All files of a base name, as far as they are known.
