@@ -1,15 +1,21 @@
-//! Which files travel with a model, found out on disk: its references are read, resolved and followed below the root.
+//! Which files travel with a model, found out on disk: its references are read, resolved and followed below the root. The
+//! slices of a series are found by their heads.
 //!
 //! It decides nothing about what becomes of them: the rules are `bundle`'s and `references`'.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::bundle::series::{Candidate, Series};
 use crate::bundle::{Bounds, Bundle, gather};
 use crate::disk::{self, Root};
-use crate::file::RelPath;
+use crate::file::{Fingerprint, RelPath};
+use crate::mapping::Mapping;
+use crate::mapping::format::is_slice;
+use crate::references::dicom::{self, Sliced};
 use crate::references::{Directory, Format, Limits, References, Tree, read};
 
 /// Reads the bundles below one root: directories and references are asked for once.
@@ -40,6 +46,9 @@ impl Assembly {
     pub fn bundle(&mut self, lead: &RelPath) -> Result<Bundle, disk::Error> {
         // What cannot be opened at all is an error, not a model without references.
         drop(disk::open(&self.root, lead)?);
+        if is_slice(lead) {
+            return self.series(lead);
+        }
         let Self { root, directories, references } = self;
         let list = |path: &RelPath| {
             let known = directories.borrow().get(path).cloned();
@@ -64,5 +73,98 @@ impl Assembly {
         };
         let at = root.path().as_os_str().as_bytes();
         Ok(gather(lead, &Tree::new(&list).at(at), &mut names, &size, &Bounds::default()))
+    }
+
+    /// The slices of the series that a slice belongs to.
+    fn series(&self, slice: &RelPath) -> Result<Bundle, disk::Error> {
+        let directory = candidates(&self.root, None, &slice.parent(), &Slices::default())?;
+        if let Some(series) = Series::of(slice, &directory) {
+            return Ok(series.bundle(slice, &Bounds::default()));
+        }
+        let unknown = directory.iter().find(|it| it.path == *slice).and_then(Candidate::unknown);
+        let warnings = unknown.into_iter().map(|why| (slice.clone(), why)).collect();
+        Ok(Bundle { warnings, ..Bundle::default() })
+    }
+}
+
+/// The files right in a directory that may be slices, as far as the mapping admits them, sorted by path. Only their heads are
+/// read. Blocks: call it off the async threads.
+///
+/// # Errors
+/// What the disk says if the directory cannot be listed; of a file that cannot be read it is told with the file.
+pub fn candidates(
+    root: &Root,
+    mapping: Option<&Mapping>,
+    directory: &RelPath,
+    slices: &Slices,
+) -> Result<Vec<Candidate>, disk::Error> {
+    let files = disk::admitted(root, mapping, directory, &is_slice)?;
+    Ok(files
+        .into_iter()
+        .map(|(path, stat)| {
+            let head = slices.head(root, &path, &stat);
+            Candidate { path, stat, head }
+        })
+        .collect())
+}
+
+/// What was last found out of slices: while they arrive, one after another, their directory is looked at often.
+#[derive(Debug, Default)]
+pub struct Slices {
+    heads: Mutex<HashMap<(Place, Fingerprint), Arc<Sliced>>>,
+    leads: Mutex<HashMap<Place, (Fingerprint, Leads)>>,
+}
+
+/// A path, and below which root.
+type Place = (PathBuf, RelPath);
+
+/// The lead of each series of a directory.
+type Leads = Arc<HashMap<String, RelPath>>;
+
+/// How many heads are kept.
+const HEADS: usize = 20_000;
+
+/// Of how many directories the leads are kept.
+const DIRECTORIES: usize = 64;
+
+impl Slices {
+    /// What the head of a file tells, or why it could not be read. It is read once for each stat of the file.
+    ///
+    /// # Errors
+    /// What the disk says, for a person.
+    pub fn head(&self, root: &Root, path: &RelPath, stat: &Fingerprint) -> Result<Arc<Sliced>, String> {
+        let place = ((root.path().to_path_buf(), path.clone()), *stat);
+        let known = self.heads.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut file = disk::open(root, path).map_err(|error| error.to_string())?;
+        let head = Arc::new(dicom::slice(&mut file).map_err(|error| error.to_string())?);
+        // A file that tells nothing yet may be about to be written.
+        if let Sliced::Of(_) = *head {
+            let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+            if heads.len() >= HEADS {
+                heads.clear();
+            }
+            heads.insert(place, Arc::clone(&head));
+        }
+        Ok(head)
+    }
+
+    /// Which slice was last found to lead a series of a directory, whose stat must be what it was then.
+    #[must_use]
+    pub fn lead(&self, root: &Root, directory: &RelPath, stat: &Fingerprint, uid: &str) -> Option<RelPath> {
+        let leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, leads) = leads.get(&(root.path().to_path_buf(), directory.clone()))?;
+        (known == stat).then(|| leads.get(uid).cloned()).flatten()
+    }
+
+    /// Keeps which slices lead the series of a directory. The stat is from before it was listed.
+    pub fn found(&self, root: &Root, directory: &RelPath, stat: Fingerprint, of: HashMap<String, RelPath>) {
+        let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+        if leads.len() >= DIRECTORIES {
+            leads.clear();
+        }
+        leads.insert((root.path().to_path_buf(), directory.clone()), (stat, Arc::new(of)));
     }
 }

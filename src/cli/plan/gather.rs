@@ -8,7 +8,7 @@ use crate::agenda::{Errand, Voucher};
 use crate::ambient;
 use crate::cli::failure::Failure;
 use crate::cli::render;
-use crate::delivery::{self, Considered};
+use crate::delivery::{self, Considered, Heir};
 use crate::desk::Desk;
 use crate::file::entry::AsideState;
 use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
@@ -67,7 +67,7 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
     } else {
         troubles.push("nothing would be done about this mapping".to_owned());
     }
-    let mut planned = plans.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut planned = std::mem::take(&mut *plans.planned());
     // What only moved is not gone.
     let origins: BTreeSet<Key> = planned.values().filter_map(|it| it.from.clone()).collect();
     planned.retain(|key, it| it.deed != Deed::Gone || !origins.contains(key));
@@ -91,7 +91,7 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
             };
             let reason = format!("{files} to be {done}: {why}");
             let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None };
-            plans.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(planned);
+            plans.planned().entry(key).or_insert(planned);
         }
     }
     Ok(())
@@ -99,7 +99,7 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
 
 /// What a survey leaves out: attempts that are open, and files that stand aside.
 fn the_rest(desk: &Desk, mapping: &MappingName, plans: &Plans) -> Result<(), Failure> {
-    let is_planned = |key: &Key| plans.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key);
+    let is_planned = |key: &Key| plans.planned().contains_key(key);
     let mut after: Option<RelPath> = None;
     loop {
         let page = desk.ledger.open_keys(mapping, after.as_ref(), PAGE)?;
@@ -125,15 +125,26 @@ fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledge
     let now = ambient::tick();
     let errand = Errand { key, voucher: Voucher::Scanned, heard: now, noted: now };
     let considered = delivery::consider(desk, &errand)?;
+    for lead in considered.instead.clone() {
+        // A thousand files of one bundle ask for one look.
+        let is_first = !plans.planned().contains_key(&lead) && plans.asked().insert(lead.clone());
+        if is_first {
+            consider(desk, lead, 0, plans)?;
+        }
+    }
     if let Some(planned) = planned(&considered, size) {
-        plans.lock().unwrap_or_else(PoisonError::into_inner).insert(errand.key, planned);
+        plans.planned().insert(errand.key, planned);
     }
     Ok(())
 }
 
 /// What an action means to a person; none if there is nothing to do.
 fn planned(considered: &Considered, size: u64) -> Option<Planned> {
-    let Considered { entry, sighting, origin, action } = considered;
+    let Considered { entry, sighting, origin, action, heir, .. } = considered;
+    if let Heir::Slice(heir) = heir {
+        let reason = format!("it is gone from disk; {} leads the series now", heir.path);
+        return Some(Planned { deed: Deed::UploadChanged, reason, bytes: 0, from: None });
+    }
     let size = match (sighting, entry.attempt.intent()) {
         (_, Some(intent)) => intent.parts.iter().map(|part| part.content.size).sum(),
         (Sighting::Whole(whole), None) => whole.parts.iter().map(|part| part.content.size).sum(),
@@ -252,7 +263,15 @@ mod tests {
     use crate::timestamp::Timestamp;
 
     fn considered(entry: Entry, action: Action) -> Considered {
-        Considered { entry, sighting: Sighting::Unlooked, origin: Origin::Nowhere, action }
+        Considered {
+            entry,
+            sighting: Sighting::Unlooked,
+            origin: Origin::Nowhere,
+            action,
+            instead: Vec::new(),
+            released: Vec::new(),
+            heir: Heir::None,
+        }
     }
 
     fn aside(state: AsideState) -> Aside {

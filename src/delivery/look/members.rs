@@ -8,7 +8,7 @@ use super::{Rested, bytes, cannot};
 use crate::agenda::Errand;
 use crate::ambient;
 use crate::assembly::Assembly;
-use crate::bundle::Absent;
+use crate::bundle::{Absent, Bundle};
 use crate::desk::{Desk, Post};
 use crate::disk::{self, Kind};
 use crate::file::entry::Travels;
@@ -26,14 +26,25 @@ pub(super) fn join(
     post: &Post,
     entry: &Entry,
     errand: &Errand,
+    whole: Whole,
+) -> Result<Sighting, ledger::Error> {
+    match Assembly::new(post.root.clone()).bundle(&errand.key.path) {
+        Ok(bundle) => carry(desk, post, entry, errand, whole, &bundle),
+        Err(error) if error.is_gone() => Ok(Sighting::Restless(Duration::ZERO)),
+        Err(error) => Ok(cannot(error)),
+    }
+}
+
+/// The same, where it is known which files travel with it.
+pub(super) fn carry(
+    desk: &Desk,
+    post: &Post,
+    entry: &Entry,
+    errand: &Errand,
     mut whole: Whole,
+    bundle: &Bundle,
 ) -> Result<Sighting, ledger::Error> {
     let lead = &errand.key;
-    let bundle = match Assembly::new(post.root.clone()).bundle(&lead.path) {
-        Ok(bundle) => bundle,
-        Err(error) if error.is_gone() => return Ok(Sighting::Restless(Duration::ZERO)),
-        Err(error) => return Ok(cannot(error)),
-    };
     desk.ledger.put_references(lead, &bundle.watched())?;
     let mut names: HashMap<PartName, RelPath> =
         whole.parts.iter().map(|part| (part.name.clone(), part.path.clone())).collect();
