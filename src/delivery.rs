@@ -118,9 +118,9 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         return series::hand_on(desk, &key, &stored, heir).await;
     }
     let was = stored.state();
-    let Considered { entry, sighting, mut origin, mut action, released, .. } = seen;
+    let Considered { entry, sighting, mut origin, mut action, also, .. } = seen;
     let mut reach = Reach::Local;
-    let found = Found { stored, was, members: members_of(&sighting), leads, released };
+    let found = Found { stored, was, members: members_of(&sighting), leads, also };
 
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
@@ -227,13 +227,13 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
 }
 
 /// What a step found when it began: the ledger's entry and its state, the members that the bundle carries, and the bundles
-/// that carry its lead, and the files that it carries no more.
+/// that carry its lead, and who else has to look.
 struct Found {
     stored: Entry,
     was: State,
     members: Vec<(RelPath, Seen)>,
     leads: Vec<Key>,
-    released: Vec<Key>,
+    also: Vec<Key>,
 }
 
 /// The end of a step that found others at work on the remote files that it needs.
@@ -351,7 +351,7 @@ async fn finish(
     if release::releases(action) {
         also.extend(release::release(desk, key).await?);
     }
-    also.extend(found.released);
+    also.extend(found.also);
     // What others carry too is theirs to send anew.
     if has_moved || is == State::Deleted {
         also.extend(found.leads);

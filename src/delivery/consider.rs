@@ -24,8 +24,8 @@ pub struct Considered {
     pub action: Action,
     /// Bundles that send it, where it is not sent by itself: they are what is to be looked at.
     pub instead: Vec<Key>,
-    /// Files that it carried and does not carry any more.
-    pub released: Vec<Key>,
+    /// Who else has to look: files that it does not carry any more, or the bundle that carries it now.
+    pub also: Vec<Key>,
     /// Who takes it over, if its lead is gone.
     pub heir: Heir,
 }
@@ -55,15 +55,16 @@ pub(super) fn consider_with(
         return Ok(unconsidered(stored, carriers));
     }
     let place = series::place(desk, post, &stored, key)?;
-    let released = match &place {
-        Place::Carried(lead) if stored.is_unsent() => {
-            return Ok(unconsidered(stored, vec![Key::new(key.mapping.clone(), lead.clone())]));
-        }
+    let also: Vec<Key> = match &place {
+        Place::Carried(lead) => vec![Key::new(key.mapping.clone(), lead.clone())],
         Place::Leads(led) => {
             led.left.iter().map(|path| Key::new(key.mapping.clone(), path.clone())).collect()
         }
-        Place::Outside | Place::Carried(_) | Place::Alone(_) | Place::Unread(_) => Vec::new(),
+        Place::Outside | Place::Alone(_) | Place::Unread(_) => Vec::new(),
     };
+    if matches!(place, Place::Carried(_)) && stored.is_unsent() {
+        return Ok(unconsidered(stored, also));
+    }
     let sighting = look::look(desk, post, &stored, errand, place)?;
     let heir = match &sighting {
         Sighting::Absent(_) => series::heir(desk, post, &stored, errand)?,
@@ -82,7 +83,7 @@ pub(super) fn consider_with(
     if let Some(clearance) = reckon::granted(desk, post, errand, &entry, &sighting, &action)? {
         action = Action::Clear(clearance);
     }
-    Ok(Considered { entry, sighting, origin, action, instead: Vec::new(), released, heir })
+    Ok(Considered { entry, sighting, origin, action, instead: Vec::new(), also, heir })
 }
 
 fn unconsidered(entry: Entry, instead: Vec<Key>) -> Considered {
@@ -92,7 +93,7 @@ fn unconsidered(entry: Entry, instead: Vec<Key>) -> Considered {
         origin: Origin::Nowhere,
         action: Action::Rest,
         instead,
-        released: Vec::new(),
+        also: Vec::new(),
         heir: Heir::None,
     }
 }

@@ -269,7 +269,7 @@ mod tests {
             origin: Origin::Nowhere,
             action,
             instead: Vec::new(),
-            released: Vec::new(),
+            also: Vec::new(),
             heir: Heir::None,
         }
     }
