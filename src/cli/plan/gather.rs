@@ -172,7 +172,7 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
             Origin::Moved(from) => (Deed::Move, format!("it was {}", from.key), 0),
             Origin::Nowhere | Origin::Pending(_) => {
                 let (deed, reason) = sending(entry);
-                (deed, reason, size)
+                (deed, format!("{reason}{}", series(sighting)), size)
             }
         },
         Action::Restore(_) => (Deed::Restore, "its bytes are those of an earlier version".to_owned(), 0),
@@ -187,6 +187,12 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
         (_, Origin::Moved(_) | Origin::Nowhere | Origin::Pending(_)) => None,
     };
     Some(Planned { deed, reason, bytes, from })
+}
+
+/// Of how many slices a series consists.
+fn series(sighting: &Sighting) -> String {
+    let Sighting::Whole(whole) = sighting else { return String::new() };
+    whole.parts.first().map_or_else(String::new, |lead| render::series(&lead.path, whole.parts.len()))
 }
 
 fn sending(entry: &Entry) -> (Deed, String) {
