@@ -112,7 +112,7 @@ fn series(
     mut whole: Whole,
     led: Led,
 ) -> Result<Sighting, ledger::Error> {
-    let Led { bundle, touched, gone: away, left: _ } = led;
+    let Led { bundle, touched, gone: away, left } = led;
     if entry.is_unsent() {
         // So that those are known who have to look for another lead, should this one come to lead another series.
         desk.ledger.put_references(&errand.key, &bundle.watched())?;
@@ -122,12 +122,21 @@ fn series(
         let is_overdue = ambient::tick().since(errand.noted) >= post.mapping.policy.settle_max;
         return Ok(if is_overdue { Sighting::NeverRests(wait) } else { Sighting::Restless(wait) });
     }
-    if let Some(path) = away.first() {
+    // What a filter excludes is there all the same.
+    if let Some(path) = away.iter().find(|path| disk::stat(&post.root, path).is_err()) {
         match gone(desk, post, path)? {
             Sighting::Absent(_) => {}
             unproven => return Ok(unproven),
         }
     }
+    // What the version in the cloud holds is kept in mind until another one is there: else nobody would know after a restart
+    // that it has to be sent anew.
+    let lives = |path: &&RelPath| {
+        entry.current.iter().flat_map(|it| &it.members).any(|member| member.part.path == **path)
+    };
+    let mut watched = bundle.watched();
+    watched.extend(away.iter().chain(&left).filter(lives).map(|path| (path.clone(), String::new())));
+    desk.ledger.put_references(&errand.key, &watched)?;
     let odd = bundle.warnings.iter().map(|(path, why)| format!("{path}: {why}"));
     whole.doubts.extend(odd);
     members::carry(desk, post, entry, errand, whole, &bundle)

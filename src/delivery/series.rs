@@ -61,16 +61,18 @@ pub(super) fn carriers(
     if !stored.is_unsent() || post.mapping.filter.admits_file(&key.path) != Admission::Admitted {
         return Ok(if stored.is_unsent() { known.to_vec() } else { Vec::new() });
     }
+    let uid = uid(desk, post, &key.path);
     let mut sent = Vec::new();
     for lead in known {
-        if !desk.ledger.entry(lead)?.is_unsent() {
+        let is_its = uid.is_none() || self::uid(desk, post, &lead.path).is_none_or(|its| uid == Some(its));
+        if is_its && !desk.ledger.entry(lead)?.is_unsent() {
             sent.push(lead.clone());
         }
     }
     if !sent.is_empty() {
         return Ok(sent);
     }
-    let Some(uid) = uid(desk, post, &key.path) else { return Ok(Vec::new()) };
+    let Some(uid) = uid else { return Ok(Vec::new()) };
     let directory = key.path.parent();
     let remembered = disk::stat(&post.root, &directory)
         .ok()

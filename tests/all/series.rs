@@ -203,6 +203,94 @@ async fn a_slice_that_is_damaged_stays_in_its_series_and_one_of_another_series_l
     assert_eq!(world.emulator.requests(), []);
 }
 
+/// What `versync plan` writes into the ledger must not make a pass overlook what it planned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_made_before_does_not_keep_a_pass_from_seeing_what_went_or_left() {
+    let world = World::new().await;
+    for number in 1..=5 {
+        write(&world, &format!("scan/{number}.dcm"), "1.2.3", number);
+    }
+    world.sync().await;
+    world.emulator.clear_requests();
+    std::fs::remove_file(world.root().join("scan/4.dcm")).unwrap();
+    write(&world, "scan/5.dcm", "1.2.9", 5);
+    let say = |arguments: &[&str]| {
+        let said = world.command(arguments).output().unwrap();
+        let text = String::from_utf8(said.stdout).unwrap();
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    world.let_go().await;
+    let plan = loop {
+        let plan = say(&["plan"]);
+        if !plan.iter().any(|line| line.starts_with("wait ")) {
+            break plan.join("\n");
+        }
+    };
+    assert!(plan.contains("upload changed scan/1.dcm"), "{plan}");
+    assert!(plan.contains("(series of 3 slices)"), "{plan}");
+    assert!(plan.contains("upload new scan/5.dcm"), "{plan}");
+    world.sync().await;
+    assert_eq!(uploads(&world), ["1.dcm* 2.dcm 3.dcm", "5.dcm*"]);
+    world.let_go().await;
+    let files = say(&["files"]).join("\n");
+    assert!(files.contains("scan/1.dcm (series of 3 slices) synced"), "{files}");
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.emulator.requests(), []);
+
+    let deps = say(&["deps", "studio/scan/2.dcm"]);
+    assert_eq!(deps, ["scan/2.dcm", "needs scan/1.dcm", "needs scan/3.dcm"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_that_comes_back_makes_the_earlier_version_current_and_a_lost_ledger_sends_nothing() {
+    let world = World::new().await;
+    for number in 1..=3 {
+        write(&world, &format!("scan/{number}.dcm"), "1.2.3", number);
+    }
+    world.sync().await;
+    let gone = world.root().join("scan/2.dcm");
+    let bytes = std::fs::read(&gone).unwrap();
+    std::fs::remove_file(&gone).unwrap();
+    world.sync().await;
+    world.emulator.clear_requests();
+    std::fs::write(&gone, bytes).unwrap();
+    world.sync().await;
+    assert_eq!(uploads(&world), [""; 0]);
+    assert_eq!(world.entry("scan/1.dcm").current.unwrap().members.len(), 2);
+
+    std::fs::remove_dir_all(world.config().state_dir).unwrap();
+    world.sync().await;
+    assert_eq!(uploads(&world), [""; 0]);
+    assert_eq!(bundles(&world, State::Synced), ["scan/1.dcm"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_that_is_emptied_holds_its_series_and_an_excluded_one_is_none_of_it() {
+    let world = World::new().await;
+    for number in 1..=4 {
+        write(&world, &format!("scan/{number}.dcm"), "1.2.3", number);
+    }
+    world.write("scan/.versyncignore", b"4.dcm\n");
+    world.sync().await;
+    assert_eq!(uploads(&world), ["1.dcm* 2.dcm 3.dcm"]);
+    world.emulator.clear_requests();
+    world.write("scan/2.dcm", b"");
+    world.sync().await;
+    assert_eq!(uploads(&world), [""; 0]);
+    let entry = world.entry("scan/1.dcm");
+    assert_eq!(entry.state(), State::Held);
+    assert!(entry.reason().unwrap().contains("member gone: scan/2.dcm"), "{:?}", entry.reason());
+
+    world.write("scan/.versyncignore", b"2.dcm\n");
+    write(&world, "scan/3.dcm", "1.2.3", 33);
+    world.sync().await;
+    assert_eq!(uploads(&world), ["1.dcm* 3.dcm 4.dcm"]);
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(world.emulator.requests(), []);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lead_that_becomes_another_series_leaves_its_old_one_to_another_slice() {
     let world = World::new().await;

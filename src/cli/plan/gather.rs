@@ -13,6 +13,7 @@ use crate::desk::Desk;
 use crate::file::entry::AsideState;
 use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
 use crate::ledger::{self, Reader};
+use crate::mapping::format::is_slice;
 use crate::mapping::{Fate, Mapping};
 use crate::plan::{self, Action, Cause, Origin};
 use crate::survey::{self, Found, Visitor};
@@ -125,7 +126,12 @@ fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledge
     let now = ambient::tick();
     let errand = Errand { key, voucher: Voucher::Scanned, heard: now, noted: now };
     let considered = delivery::consider(desk, &errand)?;
-    for lead in considered.instead.clone() {
+    let mut others = considered.instead.clone();
+    if is_slice(&errand.key.path) {
+        // It may have left the series of one of them.
+        others.extend(desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?);
+    }
+    for lead in others {
         // A thousand files of one bundle ask for one look.
         let is_first = !plans.planned().contains_key(&lead) && plans.asked().insert(lead.clone());
         if is_first {

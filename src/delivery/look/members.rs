@@ -29,13 +29,16 @@ pub(super) fn join(
     whole: Whole,
 ) -> Result<Sighting, ledger::Error> {
     match Assembly::new(post.root.clone()).bundle(&errand.key.path) {
-        Ok(bundle) => carry(desk, post, entry, errand, whole, &bundle),
+        Ok(bundle) => {
+            desk.ledger.put_references(&errand.key, &bundle.watched())?;
+            carry(desk, post, entry, errand, whole, &bundle)
+        }
         Err(error) if error.is_gone() => Ok(Sighting::Restless(Duration::ZERO)),
         Err(error) => Ok(cannot(error)),
     }
 }
 
-/// The same, where it is known which files travel with it.
+/// The same, where it is known which files travel with it, and written down.
 pub(super) fn carry(
     desk: &Desk,
     post: &Post,
@@ -45,7 +48,6 @@ pub(super) fn carry(
     bundle: &Bundle,
 ) -> Result<Sighting, ledger::Error> {
     let lead = &errand.key;
-    desk.ledger.put_references(lead, &bundle.watched())?;
     let mut names: HashMap<PartName, RelPath> =
         whole.parts.iter().map(|part| (part.name.clone(), part.path.clone())).collect();
     for path in bundle.needs.keys() {
