@@ -17,6 +17,7 @@ use crate::mapping::Mapping;
 use crate::mapping::format::is_slice;
 use crate::references::dicom::{self, Sliced};
 use crate::references::{Directory, Format, Limits, References, Tree, read};
+use crate::timestamp::Tick;
 
 /// Reads the bundles below one root: directories and references are asked for once.
 #[derive(Debug)]
@@ -112,20 +113,30 @@ pub fn candidates(
 #[derive(Debug, Default)]
 pub struct Slices {
     heads: Mutex<HashMap<(Place, Fingerprint), Arc<Sliced>>>,
-    leads: Mutex<HashMap<Place, (Fingerprint, Leads)>>,
+    directories: Mutex<HashMap<Place, Surveyed>>,
 }
 
 /// A path, and below which root.
 type Place = (PathBuf, RelPath);
 
-/// The lead of each series of a directory.
-type Leads = Arc<HashMap<String, RelPath>>;
+/// What was found in a directory.
+#[derive(Debug, Clone)]
+pub struct Surveyed {
+    /// The stat of the directory before it was listed.
+    pub stat: Fingerprint,
+    /// When that was.
+    pub at: Tick,
+    /// What may be a slice, sorted by path.
+    pub found: Arc<Vec<Candidate>>,
+    /// The lead of each series.
+    pub leads: Arc<HashMap<String, RelPath>>,
+}
 
 /// How many heads are kept.
 const HEADS: usize = 20_000;
 
-/// Of how many directories the leads are kept.
-const DIRECTORIES: usize = 64;
+/// Of how many directories it is kept what was found.
+const DIRECTORIES: usize = 16;
 
 impl Slices {
     /// What the head of a file tells, or why it could not be read. It is read once for each stat of the file.
@@ -151,20 +162,26 @@ impl Slices {
         Ok(head)
     }
 
-    /// Which slice was last found to lead a series of a directory, whose stat must be what it was then.
+    /// What was last found in a directory, if its stat is what it was then: no file has come or gone since.
     #[must_use]
-    pub fn lead(&self, root: &Root, directory: &RelPath, stat: &Fingerprint, uid: &str) -> Option<RelPath> {
-        let leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, leads) = leads.get(&(root.path().to_path_buf(), directory.clone()))?;
-        (known == stat).then(|| leads.get(uid).cloned()).flatten()
+    pub fn last(&self, root: &Root, directory: &RelPath, stat: &Fingerprint) -> Option<Surveyed> {
+        let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = directories.get(&(root.path().to_path_buf(), directory.clone()));
+        last.filter(|last| last.stat == *stat).cloned()
     }
 
-    /// Keeps which slices lead the series of a directory. The stat is from before it was listed.
-    pub fn found(&self, root: &Root, directory: &RelPath, stat: Fingerprint, of: HashMap<String, RelPath>) {
-        let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
-        if leads.len() >= DIRECTORIES {
-            leads.clear();
+    /// Keeps what was found in a directory.
+    pub fn keep(&self, root: &Root, directory: &RelPath, surveyed: Surveyed) {
+        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        if directories.len() >= DIRECTORIES {
+            directories.clear();
         }
-        leads.insert((root.path().to_path_buf(), directory.clone()), (stat, Arc::new(of)));
+        directories.insert((root.path().to_path_buf(), directory.clone()), surveyed);
+    }
+
+    /// Who leads what in a directory may have changed.
+    pub fn forget(&self, root: &Root, directory: &RelPath) {
+        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        directories.remove(&(root.path().to_path_buf(), directory.clone()));
     }
 }

@@ -115,7 +115,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         });
     }
     if let Heir::Slice(heir) = seen.heir {
-        return series::hand_on(desk, &key, &stored, heir).await;
+        return series::hand_on(desk, &post, &key, &stored, heir).await;
     }
     let was = stored.state();
     let Considered { entry, sighting, mut origin, mut action, also, .. } = seen;

@@ -17,7 +17,7 @@
 //! survey      what is there: the scan joined with the ledger; hands out keys   [assembly ledger disk plan bundle references mapping file]
 //! deed        performs an action and says what came of it; decides nothing, writes no entry   [desk disk cloud ambient worker plan verdict mapping file id]
 //! desk        everything that a step works with   [assembly shelf board pace meter config ledger manifest disk cloud mapping patience file timestamp id]
-//! assembly    which files travel with a model, found out on disk   [disk bundle references mapping file]
+//! assembly    which files travel with a model, found out on disk   [disk bundle references mapping file timestamp]
 //! shelf       the remote folder of a directory: found or made once, kept   [ledger cloud ambient worker plan verdict mapping patience file timestamp id]
 //! board       a folder's upload tasks: one listing answers all bundles that wait for one   [cloud ambient timestamp id]
 //! pace        how fast bytes may leave: one budget that all uploads share   []

@@ -1,19 +1,19 @@
 //! Which slices of a volume travel together, as disk and ledger show them, and which of them leads: a series of one directory
 //! is one bundle. The slice that led stays the lead; when it is gone, its bundle is handed on to another slice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Ended;
 use crate::agenda::{Errand, Reach};
 use crate::ambient;
-use crate::assembly::candidates;
+use crate::assembly::{Surveyed, candidates};
 use crate::bundle::series::{Candidate, Incumbent, Series, leads};
 use crate::bundle::{Bounds, Bundle};
 use crate::desk::{Desk, Post};
 use crate::disk;
-use crate::file::{Attempt, Entry, Key, RelPath};
+use crate::file::{Attempt, Entry, Key, RelPath, State};
 use crate::ledger::{self, Swapped};
 use crate::mapping::Admission;
 use crate::mapping::format::is_slice;
@@ -76,20 +76,16 @@ pub(super) fn carriers(
     let directory = key.path.parent();
     let remembered = disk::stat(&post.root, &directory)
         .ok()
-        .and_then(|stat| desk.slices.lead(&post.root, &directory, &stat.fingerprint, &uid))
+        .and_then(|stat| desk.slices.last(&post.root, &directory, &stat.fingerprint))
+        .and_then(|last| last.leads.get(&uid).cloned())
         .filter(|lead| self::uid(desk, post, lead).is_some_and(|its| its == uid));
     let lead = match remembered {
-        Some(lead) => lead,
-        None => match survey(desk, post, &directory)? {
-            Ok((_, leads)) => match leads.get(&uid) {
-                Some(lead) => lead.clone(),
-                None => return Ok(Vec::new()),
-            },
-            // Its own look tells what is wrong.
-            Err(_) => return Ok(Vec::new()),
-        },
+        Some(lead) => Some(lead),
+        // Where that fails its own look tells what is wrong.
+        None => survey(desk, post, &directory)?.ok().and_then(|surveyed| surveyed.leads.get(&uid).cloned()),
     };
-    Ok(if lead == key.path { Vec::new() } else { vec![Key::new(key.mapping.clone(), lead)] })
+    let other = lead.filter(|lead| *lead != key.path);
+    Ok(other.map(|lead| Key::new(key.mapping.clone(), lead)).into_iter().collect())
 }
 
 /// The series that the file at a path is of, if it is there and tells.
@@ -99,43 +95,89 @@ fn uid(desk: &Desk, post: &Post, path: &RelPath) -> Option<String> {
     Candidate { path: path.clone(), stat, head }.slice().map(|slice| slice.series.clone())
 }
 
-/// What may be a slice in a directory, and which lead; the latter is kept for those who ask next.
-type Surveyed = (Vec<Candidate>, std::collections::HashMap<String, RelPath>);
-
+/// What may be a slice in a directory, and who leads. It may be as old as a file has to stand still at least: what has changed
+/// since is not at rest.
 fn survey(
     desk: &Desk,
     post: &Post,
     directory: &RelPath,
 ) -> Result<Result<Surveyed, disk::Error>, ledger::Error> {
-    let before = match disk::stat(&post.root, directory) {
+    let stat = match disk::stat(&post.root, directory) {
         Ok(stat) => stat.fingerprint,
         Err(error) => return Ok(Err(error)),
     };
+    let at = ambient::tick();
+    if let Some(last) = desk.slices.last(&post.root, directory, &stat)
+        && at.since(last.at) < post.mapping.policy.settle
+    {
+        return Ok(Ok(last));
+    }
     let found = match candidates(&post.root, Some(&post.mapping), directory, &desk.slices) {
         Ok(found) => found,
         Err(error) => return Ok(Err(error)),
     };
-    let leads = leads(&found, &incumbents(desk, post, directory)?);
-    desk.slices.found(&post.root, directory, before, leads.clone());
-    Ok(Ok((found, leads)))
+    let leads = leads(&found, &incumbents(desk, post, directory, &found)?);
+    let surveyed = Surveyed { stat, at, found: Arc::new(found), leads: Arc::new(leads) };
+    desk.slices.keep(&post.root, directory, surveyed.clone());
+    Ok(Ok(surveyed))
 }
 
 /// The slices of a directory that lead a bundle of which something was sent.
-fn incumbents(desk: &Desk, post: &Post, directory: &RelPath) -> Result<Vec<Incumbent>, ledger::Error> {
+fn incumbents(
+    desk: &Desk,
+    post: &Post,
+    directory: &RelPath,
+    found: &[Candidate],
+) -> Result<Vec<Incumbent>, ledger::Error> {
     let name = &post.mapping.name;
     let mut incumbents = Vec::new();
     for known in desk.ledger.listing(name, directory)?.files {
         let Ok(lead) = directory.join(&known.name) else { continue };
-        if !is_slice(&lead) {
-            continue;
-        }
         let key = Key::new(name.clone(), lead.clone());
-        if !desk.ledger.entry(&key)?.is_unsent() {
-            let carries = desk.ledger.references(&key)?.into_iter().map(|(path, _)| path).collect();
-            incumbents.push(Incumbent { lead, carries });
+        if is_slice(&lead) && was_sent(desk, &key, known.state)? {
+            incumbents.push(Incumbent { lead, carries: BTreeSet::new() });
+        }
+    }
+    let series = |it: &Incumbent| {
+        let at = found.binary_search_by(|slice| slice.path.cmp(&it.lead)).ok()?;
+        found.get(at)?.slice().map(|slice| slice.series.as_str())
+    };
+    let mut leads: HashMap<&str, usize> = HashMap::new();
+    for it in &incumbents {
+        if let Some(uid) = series(it) {
+            *leads.entry(uid).or_default() += 1;
+        }
+    }
+    // What one carries says something only if it does not tell its series, or is not alone in it.
+    let alone: Vec<bool> =
+        incumbents.iter().map(|it| series(it).is_some_and(|uid| leads.get(uid) == Some(&1))).collect();
+    for (it, is_alone) in incumbents.iter_mut().zip(alone) {
+        if !is_alone {
+            let key = Key::new(name.clone(), it.lead.clone());
+            it.carries = desk.ledger.references(&key)?.into_iter().map(|(path, _)| path).collect();
         }
     }
     Ok(incumbents)
+}
+
+/// Whether something of a bundle was sent, or is about to be.
+fn was_sent(desk: &Desk, key: &Key, state: State) -> Result<bool, ledger::Error> {
+    match state {
+        State::Synced
+        | State::Uploading
+        | State::Converting
+        | State::Ambiguous
+        | State::Stalled
+        | State::Detached
+        | State::Deleted => Ok(true),
+        State::Settling
+        | State::Ready
+        | State::Held
+        | State::Blocked
+        | State::ConversionFailed
+        | State::Suspect
+        | State::Ignored => Ok(!desk.ledger.entry(key)?.is_unsent()),
+    }
 }
 
 /// What a file is among the slices of its directory, as disk and ledger show it now.
@@ -159,7 +201,7 @@ pub(super) fn place(desk: &Desk, post: &Post, stored: &Entry, key: &Key) -> Resu
     {
         return Ok(Place::Alone(why));
     }
-    let (found, leads) = match survey(desk, post, &path.parent())? {
+    let Surveyed { found, leads, .. } = match survey(desk, post, &path.parent())? {
         Ok(surveyed) => surveyed,
         Err(error) => return Ok(Place::Unread(error)),
     };
@@ -244,7 +286,7 @@ pub(super) fn heir(desk: &Desk, post: &Post, stored: &Entry, errand: &Errand) ->
         return Ok(Heir::None);
     }
     let directory = key.path.parent();
-    let Ok((found, leads)) = survey(desk, post, &directory)? else { return Ok(Heir::None) };
+    let Ok(Surveyed { found, leads, .. }) = survey(desk, post, &directory)? else { return Ok(Heir::None) };
     let Some(series) = Series::all(&found).into_iter().find(|it| leads.get(it.uid) == Some(&key.path)) else {
         return Ok(Heir::None);
     };
@@ -261,6 +303,7 @@ pub(super) fn heir(desk: &Desk, post: &Post, stored: &Entry, errand: &Errand) ->
 /// Hands a bundle on. What lives in the cloud is the heir's from now on, and replaced by what it sends.
 pub(super) async fn hand_on(
     desk: &Arc<Desk>,
+    post: &Post,
     key: &Key,
     stored: &Entry,
     heir: Key,
@@ -269,6 +312,7 @@ pub(super) async fn hand_on(
         let (ledger, from, expected, to) = (desk.ledger.clone(), key.clone(), stored.clone(), heir.clone());
         blocking(move || ledger.hand_on(&from, &expected, &to, ambient::now())).await?
     };
+    desk.slices.forget(&post.root, &key.path.parent());
     let verdict = match handed {
         Swapped::Yes => {
             tracing::info!(bundle = %key, %heir, "it is gone; another slice leads its series now");
@@ -300,4 +344,13 @@ pub(super) fn demote(desk: &Desk, key: &Key, stored: &Entry) -> Result<(), ledge
         desk.ledger.put_bundle(key, &Entry::default(), &[], None, ambient::now())?;
     }
     Ok(())
+}
+
+/// Who leads the series of a directory has to be found out anew: a slice that led is gone, or not ours to send.
+pub(super) fn forget(desk: &Desk, key: &Key) {
+    if let Some(post) = desk.posts.get(&key.mapping)
+        && is_slice(&key.path)
+    {
+        desk.slices.forget(&post.root, &key.path.parent());
+    }
 }

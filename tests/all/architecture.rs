@@ -50,7 +50,7 @@ const MAP: &[Room] = &[
     ("desk", Flows, &[
         "assembly", "shelf", "board", "pace", "meter", "config", "ledger", "manifest", "disk", "cloud", "mapping", "patience", "file", "timestamp", "id",
     ]),
-    ("assembly", Flows, &["disk", "bundle", "references", "mapping", "file"]),
+    ("assembly", Flows, &["disk", "bundle", "references", "mapping", "file", "timestamp"]),
     ("shelf", Flows, &[
         "ledger", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "patience", "file", "timestamp", "id",
     ]),
