@@ -253,7 +253,7 @@ async fn a_request_of_many_parts_holds_none_of_their_files_open_before_their_tur
 #[tokio::test]
 async fn a_request_of_many_parts_is_broken_off_if_a_file_went_or_was_replaced_before_or_after_its_turn() {
     type Meddle = fn(&Path);
-    let remove: Meddle = |dir| std::fs::remove_file(dir.join("005.dcm")).unwrap();
+    let remove: Meddle = |dir| rename(&dir.join("005.dcm"), &dir.join("elsewhere"));
     let replace: Meddle = |dir| {
         write(dir, "new", bytes_of(10));
         rename(&dir.join("new"), &dir.join("005.dcm"));
