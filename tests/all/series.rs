@@ -327,35 +327,30 @@ async fn three_hundred_slices_are_one_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scanner_that_writes_slice_after_slice_causes_one_upload() {
     let world = World::new().await;
-    world.options("settle = \"5ms\"\nbundle_wait = \"2s\"");
+    world.options("settle = \"5ms\"\nbundle_wait = \"3s\"");
     world.write("chair.fbx", b"first");
     let mut running = world.run().await;
     world.emulator.clear_requests();
-    let root = world.root().to_path_buf();
-    tokio::task::spawn_blocking(move || {
-        std::fs::create_dir(root.join("scan")).unwrap();
-        // Backwards, so that the first comes last, and slowly enough for each to be at rest before the next comes.
-        for number in (0..30).rev() {
-            let bytes = slice(Syntax::Implicit, "1.2.3", number);
-            std::fs::write(root.join(format!("scan/{number:02}.dcm")), bytes).unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(60));
-        }
-    })
-    .await
-    .unwrap();
+    // Backwards, so that the first comes last, and each only when the one before was looked at and would be sent if it were all.
+    for number in (0..12).rev() {
+        let path = format!("scan/{number:02}.dcm");
+        write(&world, &path, "1.2.3", number);
+        let key = World::key(&path);
+        running.until(|event| matches!(event, Event::Stepped(step) if step.key == key)).await;
+    }
     running.synced(&world, &["scan/00.dcm"]).await;
     assert_eq!(world.requests("POST", UPLOAD), 1);
-    assert_eq!(running.entry("scan/00.dcm").current.unwrap().members.len(), 29);
+    assert_eq!(running.entry("scan/00.dcm").current.unwrap().members.len(), 11);
 
     world.emulator.clear_requests();
     std::fs::remove_file(world.root().join("scan/07.dcm")).unwrap();
     let sent = |event: &Event| matches!(event, Event::Stepped(step) if step.is == State::Synced && step.was == State::Converting);
     running.until(sent).await;
-    assert_eq!(running.entry("scan/00.dcm").current.unwrap().members.len(), 28);
+    assert_eq!(running.entry("scan/00.dcm").current.unwrap().members.len(), 10);
 
     std::fs::remove_file(world.root().join("scan/00.dcm")).unwrap();
     running.until(sent).await;
-    assert_eq!(running.entry("scan/01.dcm").current.unwrap().members.len(), 27);
+    assert_eq!(running.entry("scan/01.dcm").current.unwrap().members.len(), 9);
     assert_eq!(world.requests("POST", UPLOAD), 2);
     assert_eq!(running.stop().await.why, Why::Stopped);
 }
