@@ -1,19 +1,25 @@
-//! Which files travel with a model, found out on disk: its references are read, resolved and followed below the root.
+//! Which files travel with a model, found out on disk: its references are read, resolved and followed below the root. The
+//! slices of a series are found by their heads.
 //!
 //! It decides nothing about what becomes of them: the rules are `bundle`'s and `references`'.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::bundle::series::{Candidate, Series};
 use crate::bundle::{Bounds, Bundle, gather};
 use crate::disk::{self, Kind, Root};
 use crate::file::entry::Current;
-use crate::file::{Entry, Key, RelPath, folded};
+use crate::file::{Entry, Fingerprint, Key, RelPath, folded};
 use crate::ledger::{self, Ledger, Lies, Searches};
+use crate::mapping::format::is_slice;
 use crate::mapping::{Mapping, Search};
+use crate::references::dicom::{self, Sliced};
 use crate::references::{self, Directory, Format, Limits, References, Tree, read, readable};
+use crate::timestamp::Tick;
 
 /// What travels with a lead, written down: the files that make it another bundle, and the names that it looks for everywhere.
 /// Blocks: call it off the async threads.
@@ -197,6 +203,9 @@ impl Assembly {
     pub fn bundle_with(&mut self, lead: &RelPath, known: Names<'_>) -> Result<Bundle, disk::Error> {
         // What cannot be opened at all is an error, not a model without references.
         drop(disk::open(&self.root, lead)?);
+        if is_slice(lead) {
+            return self.series(lead);
+        }
         let Self { root, directories, references: known_references } = self;
         let list = |path: &RelPath| {
             let known = directories.borrow().get(path).cloned();
@@ -226,5 +235,114 @@ impl Assembly {
         };
         let tree = Tree::new(&list).at(at).knowing(known.named, search).keeping(known.kept);
         Ok(gather(lead, &tree, &mut names, &size, &Bounds::default()))
+    }
+
+    /// The slices of the series that a slice belongs to.
+    fn series(&self, slice: &RelPath) -> Result<Bundle, disk::Error> {
+        let directory = candidates(&self.root, None, &slice.parent(), &Slices::default())?;
+        if let Some(series) = Series::of(slice, &directory) {
+            return Ok(series.bundle(slice, &Bounds::default()));
+        }
+        let unknown = directory.iter().find(|it| it.path == *slice).and_then(Candidate::unknown);
+        let warnings = unknown.into_iter().map(|why| (slice.clone(), why)).collect();
+        Ok(Bundle { warnings, ..Bundle::default() })
+    }
+}
+
+/// The files right in a directory that may be slices, as far as the mapping admits them, sorted by path. Only their heads are
+/// read. Blocks: call it off the async threads.
+///
+/// # Errors
+/// What the disk says if the directory cannot be listed; of a file that cannot be read it is told with the file.
+pub fn candidates(
+    root: &Root,
+    mapping: Option<&Mapping>,
+    directory: &RelPath,
+    slices: &Slices,
+) -> Result<Vec<Candidate>, disk::Error> {
+    let files = disk::admitted(root, mapping, directory, &is_slice)?;
+    Ok(files
+        .into_iter()
+        .map(|(path, stat)| {
+            let head = slices.head(root, &path, &stat);
+            Candidate { path, stat, head }
+        })
+        .collect())
+}
+
+/// What was last found out of slices: while they arrive, one after another, their directory is looked at often.
+#[derive(Debug, Default)]
+pub struct Slices {
+    heads: Mutex<HashMap<(Place, Fingerprint), Arc<Sliced>>>,
+    directories: Mutex<HashMap<Place, Surveyed>>,
+}
+
+/// A path, and below which root.
+type Place = (PathBuf, RelPath);
+
+/// What was found in a directory.
+#[derive(Debug, Clone)]
+pub struct Surveyed {
+    /// The stat of the directory before it was listed.
+    pub stat: Fingerprint,
+    /// When that was.
+    pub at: Tick,
+    /// What may be a slice, sorted by path.
+    pub found: Arc<Vec<Candidate>>,
+    /// The lead of each series.
+    pub leads: Arc<HashMap<String, RelPath>>,
+}
+
+/// How many heads are kept.
+const HEADS: usize = 20_000;
+
+/// Of how many directories it is kept what was found.
+const DIRECTORIES: usize = 16;
+
+impl Slices {
+    /// What the head of a file tells, or why it could not be read. It is read once for each stat of the file.
+    ///
+    /// # Errors
+    /// What the disk says, for a person.
+    pub fn head(&self, root: &Root, path: &RelPath, stat: &Fingerprint) -> Result<Arc<Sliced>, String> {
+        let place = ((root.path().to_path_buf(), path.clone()), *stat);
+        let known = self.heads.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut file = disk::open(root, path).map_err(|error| error.to_string())?;
+        let head = Arc::new(dicom::slice(&mut file).map_err(|error| error.to_string())?);
+        // A file that tells nothing yet may be about to be written.
+        if let Sliced::Of(_) = *head {
+            let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+            if heads.len() >= HEADS {
+                heads.clear();
+            }
+            heads.insert(place, Arc::clone(&head));
+        }
+        Ok(head)
+    }
+
+    /// What was last found in a directory, if its stat is what it was then: no file has come or gone since.
+    #[must_use]
+    pub fn last(&self, root: &Root, directory: &RelPath, stat: &Fingerprint) -> Option<Surveyed> {
+        let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = directories.get(&(root.path().to_path_buf(), directory.clone()));
+        last.filter(|last| last.stat == *stat).cloned()
+    }
+
+    /// Keeps what was found in a directory.
+    pub fn keep(&self, root: &Root, directory: &RelPath, surveyed: Surveyed) {
+        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        if directories.len() >= DIRECTORIES {
+            directories.clear();
+        }
+        directories.insert((root.path().to_path_buf(), directory.clone()), surveyed);
+    }
+
+    /// Who leads what in a directory may have changed.
+    pub fn forget(&self, root: &Root, directory: &RelPath) {
+        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        directories.remove(&(root.path().to_path_buf(), directory.clone()));
     }
 }

@@ -4,6 +4,8 @@
 //! A file of a primary format that another one refers to is carried like any member, and stays the lead of its own bundle; that
 //! two files name each other makes two bundles, each of which carries the other's lead.
 
+pub mod series;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 

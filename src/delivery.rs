@@ -4,11 +4,13 @@
 
 mod again;
 mod barred;
+mod consider;
 mod hold;
 mod look;
 mod reckon;
 mod release;
 mod seekers;
+mod series;
 mod trace;
 
 use std::sync::Arc;
@@ -18,19 +20,18 @@ use crate::ambient;
 use crate::deed;
 use crate::desk::{Desk, Post, Sends};
 use crate::file::entry::{AsideState, Entry, Travels};
-use crate::file::part::version_of;
 use crate::file::sighting::Seen;
 use crate::file::{Key, RelPath, Sighting, State};
 use crate::ledger::{self, Swapped};
-use crate::mapping::Admission;
-use crate::mapping::format::is_dependent;
 use crate::plan::{self, Action, Moment, Origin, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
 pub use again::{Rearmed, rearm};
 pub use barred::bar;
+pub use consider::{Considered, consider};
 pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
+pub use series::Heir;
 
 /// How a step ended.
 #[derive(Debug, Clone)]
@@ -49,59 +50,6 @@ pub struct Ended {
     pub entry: Option<Arc<Entry>>,
     /// Bundles that have to be looked at because of it: those that carry its lead, and what it carries no more.
     pub also: Vec<Key>,
-}
-
-/// What a bundle looks like and what would be done about it, without doing it.
-#[derive(Debug, Clone)]
-pub struct Considered {
-    /// What the ledger believes, with what was just seen.
-    pub entry: Entry,
-    /// What the disk shows.
-    pub sighting: Sighting,
-    /// Where its bytes lay before, if it is new.
-    pub origin: Origin,
-    /// What would be done next.
-    pub action: Action,
-}
-
-/// Looks at a bundle and decides, asking the cloud nothing. Blocks: call it off the async threads.
-///
-/// # Errors
-/// What the ledger says; what the disk says is in the sighting.
-pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Error> {
-    let stored = desk.ledger.entry(&errand.key)?;
-    let Some(post) = desk.posts.get(&errand.key.mapping) else {
-        return Ok(unconsidered(stored));
-    };
-    if is_theirs(desk, &stored, errand, &desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?) {
-        return Ok(unconsidered(stored));
-    }
-    let sighting = look::look(desk, post, &stored, errand)?;
-    let entry = absorb(stored, &sighting);
-    let origin = match &sighting {
-        Sighting::Whole(whole) if entry.is_unsent() => trace::origin(desk, &errand.key, whole)?,
-        _ => Origin::Nowhere,
-    };
-    let policy = &post.mapping.policy;
-    let mut action = plan::decide(&entry, &sighting, policy, &origin, &Remote::Unasked, moment());
-    if let Some(clearance) = reckon::granted(desk, post, errand, &entry, &sighting, &action)? {
-        action = Action::Clear(clearance);
-    }
-    Ok(Considered { entry, sighting, origin, action })
-}
-
-fn unconsidered(entry: Entry) -> Considered {
-    Considered { entry, sighting: Sighting::Unlooked, origin: Origin::Nowhere, action: Action::Rest }
-}
-
-/// Whether a file is only sent with the models that carry it: one that leads a bundle of its own never is, and neither is one
-/// that was sent by itself before.
-fn is_theirs(desk: &Desk, stored: &Entry, errand: &Errand, leads: &[Key]) -> bool {
-    let path = &errand.key.path;
-    let leads_itself = desk.posts.get(&errand.key.mapping).is_some_and(|post| {
-        !is_dependent(path) && post.mapping.filter.admits_file(path) == Admission::Admitted
-    });
-    !leads.is_empty() && stored.is_unsent() && !leads_itself
 }
 
 /// Takes one step of one bundle.
@@ -147,33 +95,35 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             let stored = desk.ledger.entry(&errand.key)?;
             let seekers = seekers::called(&desk, &errand.key)?;
             let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
-            if is_theirs(&desk, &stored, &errand, &leads) {
-                return Ok::<_, ledger::Error>((stored, leads, seekers, None));
+            let mut considered = consider::consider_with(&desk, &errand, stored.clone(), &leads)?;
+            if !considered.instead.is_empty() {
+                series::demote(&desk, &errand.key, &stored)?;
             }
-            let considered = consider(&desk, &errand)?;
-            Ok((stored, leads, seekers, Some(considered)))
+            considered.also.extend(seekers);
+            Ok::<_, ledger::Error>((stored, leads, considered))
         })
         .await?
     };
-    let (stored, leads, seekers, seen) = match looked {
-        (stored, leads, seekers, Some(seen)) => (stored, leads, seekers, seen),
-        (stored, leads, also, None) => {
-            let is = stored.state();
-            return Ok(Ended {
-                key,
-                verdict: Verdict::Instead(leads),
-                reach: Reach::Local,
-                was: is,
-                is,
-                entry: None,
-                also,
-            });
-        }
-    };
+    let (stored, leads, seen) = looked;
+    if !seen.instead.is_empty() {
+        let is = stored.state();
+        return Ok(Ended {
+            key,
+            verdict: Verdict::Instead(seen.instead),
+            reach: Reach::Local,
+            was: is,
+            is,
+            entry: None,
+            also: seen.also,
+        });
+    }
+    if let Heir::Slice(heir) = seen.heir {
+        return series::hand_on(desk, &post, &key, &stored, heir).await;
+    }
     let was = stored.state();
-    let Considered { entry, sighting, mut origin, mut action } = seen;
+    let Considered { entry, sighting, mut origin, mut action, also, .. } = seen;
     let mut reach = Reach::Local;
-    let found = Found { stored, was, members: members_of(&sighting), leads, seekers };
+    let found = Found { stored, was, members: members_of(&sighting), leads, also };
 
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
@@ -297,14 +247,14 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
 }
 
 /// What a step found when it began: the ledger's entry and its state, the members that the bundle carries, and the bundles
-/// that carry its lead.
+/// that carry its lead, and who else has to look.
 struct Found {
     stored: Entry,
     was: State,
     members: Vec<(RelPath, Seen)>,
     leads: Vec<Key>,
-    /// Bundles that look for a file of its name, if it is new that one is there, or gone.
-    seekers: Vec<Key>,
+    /// Who else has to look: files that it does not carry any more, and bundles that look for a file of its name, if that is news.
+    also: Vec<Key>,
 }
 
 /// The end of a step that found others at work on the remote files that it needs.
@@ -321,7 +271,7 @@ fn left(key: Key, found: &Found) -> Ended {
         was: found.was,
         is: found.was,
         entry: Some(Arc::new(found.stored.clone())),
-        also: found.seekers.clone(),
+        also: found.also.clone(),
     }
 }
 
@@ -373,7 +323,7 @@ async fn finish(
     // What was read of the members is remembered only where the entry says what follows from it: if the step failed, the walk
     // must find that they have changed.
     let members: &[_] = if is == State::Synced { &found.members } else { &[] };
-    let mut also = found.seekers;
+    let mut also = Vec::new();
     let swapped = match action {
         Action::Relocate(relocation) if is_relocated => {
             also.extend(trace::leads_of(desk, &relocation.from.key).await?);
@@ -412,6 +362,7 @@ async fn finish(
     if release::releases(action) {
         also.extend(release::release(desk, key).await?);
     }
+    also.extend(found.also);
     // What others carry too is theirs to send anew.
     if has_moved || is == State::Deleted {
         also.extend(found.leads);
@@ -429,25 +380,6 @@ async fn finish(
 async fn unmark(desk: &Arc<Desk>, key: &Key) -> Result<(), ledger::Error> {
     let (ledger, key) = (desk.ledger.clone(), key.clone());
     blocking(move || if ledger.is_marked(&key)? { ledger.unmark(&key) } else { Ok(()) }).await
-}
-
-/// The ledger's entry with what was just seen in it.
-fn absorb(stored: Entry, sighting: &Sighting) -> Entry {
-    match sighting {
-        Sighting::Whole(whole) => {
-            Entry { seen: Some(whole.seen), wanted: Some(version_of(&whole.parts)), ..stored }
-        }
-        Sighting::Empty(seen) => Entry { seen: Some(*seen), ..stored },
-        Sighting::Unlooked
-        | Sighting::Unknown(_)
-        | Sighting::Absent(_)
-        | Sighting::Excluded(_)
-        | Sighting::Restless(_)
-        | Sighting::NeverRests(_)
-        | Sighting::Unfinished(..)
-        | Sighting::Unreadable(_)
-        | Sighting::Unfit(_) => stored,
-    }
 }
 
 async fn consult(desk: &Arc<Desk>, post: &Post, key: &Key, sighting: &Sighting) -> Result<Remote, Failure> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::assembly::Slices;
 use crate::board::Board;
 use crate::cloud::Client;
 use crate::config::Config;
@@ -46,6 +47,8 @@ pub struct Desk {
     pub restless: Restless,
     /// Files that other programs hold open for writing.
     pub writers: Writers,
+    /// What was last found out of the slices of volumes.
+    pub slices: Slices,
     /// Paths that held something and are away.
     pub departures: Departures,
     /// Bundles whose remote files may be taken away.
@@ -104,6 +107,7 @@ impl Desk {
             pace: Pace::new(config.rate),
             restless: Restless::default(),
             writers: Writers::default(),
+            slices: Slices::default(),
             departures: Departures::default(),
             grants: Grants::default(),
             reserved: Reserved::default(),

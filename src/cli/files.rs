@@ -136,7 +136,8 @@ impl Listing {
 }
 
 fn row(key: &Key, entry: &Entry, is_qualified: bool) -> Vec<String> {
-    let path = if is_qualified { key.to_string() } else { key.path.to_string() };
+    let bundle = render::bundle(key, entry);
+    let path = if is_qualified { format!("{}:{bundle}", key.mapping) } else { bundle };
     let state = render::spoken(entry.state().word());
     match &entry.current {
         Some(current) => {

@@ -3,8 +3,8 @@
 mod gather;
 mod tell;
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::failure::{Exit, Failure};
 use super::paper::Paper;
@@ -205,4 +205,19 @@ impl Outlook {
 }
 
 /// What several threads plan together.
-type Plans = Mutex<BTreeMap<Key, Planned>>;
+#[derive(Debug, Default)]
+struct Plans {
+    planned: Mutex<BTreeMap<Key, Planned>>,
+    /// Bundles that were considered because of what they carry.
+    asked: Mutex<BTreeSet<Key>>,
+}
+
+impl Plans {
+    fn planned(&self) -> MutexGuard<'_, BTreeMap<Key, Planned>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

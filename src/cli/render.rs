@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::file::entry::Asset;
-use crate::file::{Key, State};
+use crate::file::{Entry, Key, RelPath, State};
+use crate::mapping::format::is_slice;
 use crate::timestamp::Timestamp;
 
 pub(super) use json::{entry, moment, path_fields};
@@ -128,6 +129,18 @@ pub(super) fn assets<'a>(of: impl IntoIterator<Item = &'a Asset>, most: usize) -
         more => words.push(format!("{more} more")),
     }
     words.join(", ")
+}
+
+/// A bundle by the path of its lead; a series of slices says of how many.
+pub(super) fn bundle(key: &Key, entry: &Entry) -> String {
+    let sent = entry.current.as_ref().map(|current| current.members.len() + 1);
+    let under_way = entry.attempt.intent().map(|intent| intent.parts.len());
+    format!("{}{}", key.path, series(&key.path, under_way.or(sent).unwrap_or(1)))
+}
+
+/// What is said of a slice that leads a series, behind its path.
+pub(super) fn series(lead: &RelPath, slices: usize) -> String {
+    if slices > 1 && is_slice(lead) { format!(" (series of {slices} slices)") } else { String::new() }
 }
 
 /// What a person can do about a state, where there is something to do.

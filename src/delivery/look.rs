@@ -5,6 +5,7 @@ mod members;
 
 use std::time::Duration;
 
+use super::series::{Led, Place};
 use crate::agenda::{Errand, Voucher};
 use crate::ambient;
 use crate::assembly::Assembly;
@@ -26,6 +27,7 @@ pub(super) fn look(
     post: &Post,
     entry: &Entry,
     errand: &Errand,
+    place: Place,
 ) -> Result<Sighting, ledger::Error> {
     let path = &errand.key.path;
     if entry.attempt != Attempt::Idle {
@@ -51,6 +53,9 @@ pub(super) fn look(
         Kind::Directory | Kind::Special => {
             return Ok(Sighting::Excluded("not a regular file".to_owned()));
         }
+    }
+    if let Place::Carried(lead) = &place {
+        return Ok(Sighting::Excluded(format!("it is a slice of the series that {lead} leads")));
     }
     let name = match PartName::from_local(path.name()) {
         Ok(name) => name,
@@ -82,11 +87,59 @@ pub(super) fn look(
     }
     let part = Part { name, path: path.clone(), content: lead.content };
     let (parts, doubts) = (vec![part], Vec::from_iter(doubt));
-    let whole = Whole { seen: lead, parts, members: Vec::new(), missing: Vec::new(), doubts };
-    if Assembly::may_refer(path) {
-        return Ok(returned(entry, members::join(desk, post, entry, errand, whole)?));
+    let mut whole = Whole { seen: lead, parts, members: Vec::new(), missing: Vec::new(), doubts };
+    let sighting = match place {
+        Place::Leads(led) => series(desk, post, entry, errand, whole, led)?,
+        Place::Alone(why) => {
+            whole.doubts.push(format!("{path} is sent by itself, and not as a slice of a series: {why}"));
+            Sighting::Whole(whole)
+        }
+        Place::Unread(error) => cannot(error),
+        Place::Outside | Place::Carried(_) if Assembly::may_refer(path) => {
+            members::join(desk, post, entry, errand, whole)?
+        }
+        Place::Outside | Place::Carried(_) => Sighting::Whole(whole),
+    };
+    Ok(returned(entry, sighting))
+}
+
+/// The bundle of a slice that leads its series, once nothing of the series has changed for a while.
+fn series(
+    desk: &Desk,
+    post: &Post,
+    entry: &Entry,
+    errand: &Errand,
+    mut whole: Whole,
+    led: Led,
+) -> Result<Sighting, ledger::Error> {
+    let Led { bundle, touched, gone: away, left } = led;
+    if entry.is_unsent() {
+        // So that those are known who have to look for another lead, should this one come to lead another series.
+        desk.ledger.put_references(&errand.key, &bundle.watched())?;
     }
-    Ok(returned(entry, Sighting::Whole(whole)))
+    let wait = super::series::unrest(post, &errand.key.path.parent(), touched, &away);
+    if !wait.is_zero() {
+        let is_overdue = ambient::tick().since(errand.noted) >= post.mapping.policy.settle_max;
+        return Ok(if is_overdue { Sighting::NeverRests(wait) } else { Sighting::Restless(wait) });
+    }
+    // What a filter excludes is there all the same.
+    if let Some(path) = away.iter().find(|path| disk::stat(&post.root, path).is_err()) {
+        match gone(desk, post, path)? {
+            Sighting::Absent(_) => {}
+            unproven => return Ok(unproven),
+        }
+    }
+    // What the version in the cloud holds is kept in mind until another one is there: else nobody would know after a restart
+    // that it has to be sent anew.
+    let lives = |path: &&RelPath| {
+        entry.current.iter().flat_map(|it| &it.members).any(|member| member.part.path == **path)
+    };
+    let mut watched = bundle.watched();
+    watched.extend(away.iter().chain(&left).filter(lives).map(|path| (path.clone(), String::new())));
+    desk.ledger.put_references(&errand.key, &watched)?;
+    let odd = bundle.warnings.iter().map(|(path, why)| format!("{path}: {why}"));
+    whole.doubts.extend(odd);
+    members::carry(desk, post, entry, errand, whole, &bundle)
 }
 
 /// What lies below another root than the one we know is neither a new version of a file nor proof of anything.

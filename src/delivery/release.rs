@@ -30,6 +30,7 @@ pub(super) fn releases(action: &Action) -> bool {
 
 /// Forgets what a lead refers to. The files that it carried are their own now, or other models'.
 pub(super) async fn release(desk: &Arc<Desk>, lead: &Key) -> Result<Vec<Key>, ledger::Error> {
+    super::series::forget(desk, lead);
     let (ledger, lead) = (desk.ledger.clone(), lead.clone());
     blocking(move || {
         let carried = ledger.references(&lead)?;

@@ -1,16 +1,19 @@
 //! One directory's names, and one file to be read here and there: what following references asks of a disk.
-//! Knows no format; judges nothing.
+//! Knows no format; what is admitted is for `rules` to say.
 
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd as _;
 
 use rustix::fs::FileType;
+use rustix::io::Errno;
 
 use super::look::Kind;
 use super::root::Root;
+use super::rules::{Approach, approach, judge};
 use super::{Error, kernel};
-use crate::file::RelPath;
+use crate::file::{Fingerprint, RelPath};
+use crate::mapping::{Admission, Mapping};
 
 /// The names in one directory, by what lies there. Links, FIFOs, sockets and devices are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,6 +54,56 @@ pub fn list(root: &Root, path: &RelPath) -> Result<Listing, Error> {
         ControlFlow::Continue(()) => Ok(listing),
         ControlFlow::Break(errno) => Err(fault(errno)),
     }
+}
+
+/// The regular files right in `directory` whose names are `wanted` and which `mapping` admits, with their stats, sorted by
+/// path. Without a mapping everything is admitted.
+///
+/// # Errors
+/// As [`list`], and [`Error::IgnoreFile`] where an ignore file cannot be obeyed.
+pub fn admitted(
+    root: &Root,
+    mapping: Option<&Mapping>,
+    directory: &RelPath,
+    wanted: &dyn Fn(&RelPath) -> bool,
+) -> Result<Vec<(RelPath, Fingerprint)>, Error> {
+    let base = root.open()?;
+    let at = base.directory(directory, kernel::LISTING)?;
+    let rules = match mapping {
+        None => None,
+        Some(mapping) => {
+            // The rules that hold in a directory are those for any name in it.
+            let Ok(any) = directory.join(b"any") else { return Ok(Vec::new()) };
+            match approach(&base, mapping, &any)? {
+                Approach::Open(rules) => Some((mapping, rules)),
+                Approach::Closed(_) => return Ok(Vec::new()),
+            }
+        }
+    };
+    let mut files = Vec::new();
+    let ended = kernel::Names::default()
+        .each(at.as_fd(), |name, _| {
+            let Ok(path) = directory.join(name.to_bytes()) else { return ControlFlow::Continue(()) };
+            if !wanted(&path) {
+                return ControlFlow::Continue(());
+            }
+            match kernel::stat_at(at.as_fd(), name) {
+                Ok(stat) if stat.kind == Kind::File => files.push((path, stat.fingerprint)),
+                // It went away since its name was read, or is no file.
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(errno) => return ControlFlow::Break(errno),
+            }
+            ControlFlow::Continue(())
+        })
+        .map_err(|errno| Error::of(directory, errno))?;
+    if let ControlFlow::Break(errno) = ended {
+        return Err(Error::of(directory, errno));
+    }
+    if let Some((mapping, rules)) = rules {
+        files.retain(|(path, _)| judge(mapping, &rules, path, Kind::File) == Admission::Admitted);
+    }
+    files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(files)
 }
 
 /// Opens the regular file at `path` beneath `root` for reading in any order. No link on the way is followed.

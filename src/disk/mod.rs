@@ -25,7 +25,7 @@ use crate::file::{RelPath, shown};
 use crate::verdict::Blame;
 
 pub use bare::is_bare;
-pub use browse::{Listing, list, open};
+pub use browse::{Listing, admitted, list, open};
 pub use hints::{Hint, Hints, Signal};
 pub use look::{Kind, Look, Stat, ends, read, stat};
 pub use outgoing::{ByteStream, Confirmation, Outgoing, OutgoingPart, Sent, Taken, outgoing};

@@ -16,9 +16,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::task::JoinHandle;
 
+use super::look::Stat;
 use super::root::Root;
 use super::{Error, kernel};
-use crate::file::{Content, ContentHash, Part, PartName, RelPath};
+use crate::file::{Content, ContentHash, Fingerprint, Part, PartName, RelPath};
 use crate::timestamp::Timestamp;
 
 /// The parts of one request, open and not yet sent.
@@ -75,9 +76,13 @@ pub type Taken = Arc<dyn Fn(u64) + Send + Sync>;
 /// How many bytes a chunk has at most. One is on its way while the next is read: half a MiB a request, besides the sender's.
 const CHUNK: u64 = 256 << 10;
 
+/// How many files are held open for one request. Of a larger one each is opened when its turn comes: a volume has thousands of
+/// slices, and a process a thousand descriptors.
+const HELD: usize = 64;
+
 /// Opens every part anew, in the order in which they travel; `sent` is told of bytes as they are taken.
 ///
-/// Blocks shortly, for opening. Holds a descriptor a part until the streams are dropped.
+/// Blocks shortly, for opening. Holds a descriptor a part until the streams are dropped, if they are few; else one at a time.
 ///
 /// # Errors
 /// [`Error::Changed`] if a file does not have its announced length now; what the system says of opening it.
@@ -92,13 +97,14 @@ pub fn outgoing(root: &Root, parts: &[Part], sent: Taken) -> Result<Outgoing, Er
         Ok(Opened {
             path: part.path.clone(),
             announced: part.content,
-            file,
+            file: (parts.len() <= HELD).then_some(file),
             mtime: stat.fingerprint.mtime,
+            inode: stat.fingerprint.inode,
             streamed: AtomicBool::new(false),
         })
     };
     let opened = parts.iter().map(open).collect::<Result<Vec<_>, Error>>()?;
-    let request = Request { parts: opened, fate: Arc::default(), sent };
+    let request = Request { root: root.clone(), parts: opened, fate: Arc::default(), sent };
     Ok(Outgoing { request: Arc::new(request), names: parts.iter().map(|part| part.name.clone()).collect() })
 }
 
@@ -113,6 +119,7 @@ impl Outgoing {
                 index,
                 left: length,
                 hasher: blake3::Hasher::new(),
+                file: None,
             };
             let bytes = PartStream {
                 fate: Arc::clone(&self.request.fate),
@@ -143,6 +150,7 @@ impl Confirmation {
 
 /// What is shared by the streams of one request. The descriptors close with the last stream.
 struct Request {
+    root: Root,
     parts: Vec<Opened>,
     fate: Arc<Fate>,
     sent: Taken,
@@ -158,8 +166,10 @@ impl std::fmt::Debug for Request {
 struct Opened {
     path: RelPath,
     announced: Content,
-    file: OwnedFd,
+    /// None if it is opened anew when its turn comes.
+    file: Option<OwnedFd>,
     mtime: Timestamp,
+    inode: u64,
     /// All of it was read for the request, and hashed to what was announced.
     streamed: AtomicBool,
 }
@@ -182,7 +192,7 @@ impl Request {
     /// Whether every part is what was announced. Asked once, before the last chunk goes.
     fn confirm(&self) -> Result<(), Error> {
         for part in &self.parts {
-            part.still_shows()?;
+            part.still_shows(&self.root)?;
             if !part.streamed.load(Ordering::Acquire) {
                 let why = "the parts of its request were taken out of order".to_owned();
                 return Err(Error::Io { path: part.path.clone(), why });
@@ -197,9 +207,18 @@ impl Opened {
         Error::Changed { path: self.path.clone() }
     }
 
-    fn still_shows(&self) -> Result<(), Error> {
-        let stat = kernel::stat_of(self.file.as_fd()).map_err(|errno| Error::of(&self.path, errno))?;
-        let same = stat.fingerprint.size == self.announced.size && stat.fingerprint.mtime == self.mtime;
+    fn still_shows(&self, root: &Root) -> Result<(), Error> {
+        let Some(file) = &self.file else {
+            let stat = root.open()?.stat(&self.path);
+            let stat = stat.map_err(|error| if error.is_gone() { self.changed() } else { error })?;
+            return self.shows(&stat);
+        };
+        self.shows(&kernel::stat_of(file.as_fd()).map_err(|errno| Error::of(&self.path, errno))?)
+    }
+
+    fn shows(&self, stat: &Stat) -> Result<(), Error> {
+        let Fingerprint { size, mtime, inode, .. } = stat.fingerprint;
+        let same = size == self.announced.size && mtime == self.mtime && inode == self.inode;
         if same { Ok(()) } else { Err(self.changed()) }
     }
 }
@@ -210,6 +229,8 @@ struct Reader {
     index: usize,
     left: u64,
     hasher: blake3::Hasher,
+    /// The file, if it was opened for this part alone.
+    file: Option<OwnedFd>,
 }
 
 /// A chunk, or none at the end of a part.
@@ -223,10 +244,18 @@ impl Reader {
 
     fn chunk(&mut self) -> Step {
         let part = &self.request.parts[self.index];
+        let file = match (&part.file, &self.file) {
+            (Some(held), _) => held,
+            (None, Some(own)) => own,
+            (None, None) => {
+                let file = self.request.root.open()?.file(&part.path);
+                let file = file.map_err(|error| if error.is_gone() { part.changed() } else { error })?;
+                self.file.insert(file)
+            }
+        };
         let length = self.left.min(CHUNK);
         let mut buffer = vec![0; usize::try_from(length).unwrap_or(0)];
-        let filled =
-            kernel::fill(part.file.as_fd(), &mut buffer).map_err(|errno| Error::of(&part.path, errno))?;
+        let filled = kernel::fill(file.as_fd(), &mut buffer).map_err(|errno| Error::of(&part.path, errno))?;
         if filled < buffer.len() {
             return Err(part.changed());
         }
@@ -234,6 +263,7 @@ impl Reader {
         self.left -= length;
         if self.left == 0 {
             self.finish()?;
+            self.file = None;
         }
         Ok((length > 0).then(|| buffer.into()))
     }
@@ -244,7 +274,7 @@ impl Reader {
         if ContentHash(*self.hasher.finalize().as_bytes()) != part.announced.hash {
             return Err(part.changed());
         }
-        part.still_shows()?;
+        part.still_shows(&self.request.root)?;
         part.streamed.store(true, Ordering::Release);
         if self.is_last_part() { self.request.confirm() } else { Ok(()) }
     }

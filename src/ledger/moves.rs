@@ -173,6 +173,30 @@ impl Ledger {
         })
     }
 
+    /// Hands a bundle on to one of its members, whose lead is gone: what lives in the cloud is that one's from now on, and so is
+    /// what it refers to. In one transaction, and only if the old lead is still as `expected`.
+    ///
+    /// # Errors
+    /// [`Error`] if it cannot be written; nothing is then.
+    pub fn hand_on(&self, from: &Key, expected: &Entry, to: &Key, at: Timestamp) -> Result<Swapped, Error> {
+        self.write(|db, _| {
+            if current(db, from)?.as_ref() != Some(expected) {
+                return Ok(Swapped::Stale);
+            }
+            let mut references = members::known_references(db, from)?;
+            references.retain(|(member, _)| *member != to.path);
+            let seen = members::seen(db, to)?;
+            let entry = Entry { seen, wanted: None, aside: None, ..expected.clone() };
+            save::save(db, from, &Entry::default(), at, Rewrite::All)?;
+            tree::put_references(db, from, &[])?;
+            save::save(db, to, &entry, at, Rewrite::All)?;
+            tree::put_references(db, to, &references)?;
+            journal::add(db, to, &format!("leads the series now, since {from} is gone"), at)?;
+            journal::add(db, from, &format!("gone from disk; {to} leads the series now"), at)?;
+            Ok(Swapped::Yes)
+        })
+    }
+
     /// As [`Ledger::put_bundle`], only if the bundle is still as `expected`: for what was found out while others may have
     /// moved it.
     ///

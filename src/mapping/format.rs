@@ -81,17 +81,24 @@ pub fn is_unlisted(path: &RelPath) -> bool {
     path.extension().is_none_or(|extension| standing(&extension) == Standing::Unlisted)
 }
 
-/// Whether a file of this name can be a mere member of a model: an image, or a format that means nothing alone. Everything
-/// else leads a bundle of its own, whoever carries it besides.
+/// Whether a file of this name is a slice of a volume, if its bytes say so: the slices of a series travel together.
+#[must_use]
+pub fn is_slice(path: &RelPath) -> bool {
+    path.extension().is_some_and(|extension| standing(&extension) == Standing::Lead(Category::Volume))
+}
+
+/// Whether a file of this name can be a mere member of a bundle: an image, a slice, or a format that means nothing alone.
+/// Everything else leads a bundle of its own, whoever carries it besides.
 #[must_use]
 pub fn is_dependent(path: &RelPath) -> bool {
     let Some(extension) = path.extension() else { return true };
     match standing(&extension) {
-        Standing::Lead(Category::Texture | Category::Cubemap) | Standing::Companion | Standing::Unlisted => {
-            true
+        Standing::Lead(Category::Texture | Category::Cubemap | Category::Volume)
+        | Standing::Companion
+        | Standing::Unlisted => true,
+        Standing::Lead(Category::Model | Category::PointCloud | Category::Sound) | Standing::OptIn(_) => {
+            false
         }
-        Standing::Lead(Category::Model | Category::PointCloud | Category::Volume | Category::Sound)
-        | Standing::OptIn(_) => false,
     }
 }
 

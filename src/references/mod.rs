@@ -8,6 +8,7 @@ mod ase;
 mod blend;
 mod cache;
 mod collada;
+pub mod dicom;
 mod directx;
 mod fbx;
 mod format;

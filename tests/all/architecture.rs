@@ -48,9 +48,9 @@ const MAP: &[Room] = &[
     ("survey", Flows, &["assembly", "ledger", "disk", "plan", "bundle", "references", "mapping", "file"]),
     ("deed", Flows, &["desk", "disk", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "file", "id"]),
     ("desk", Flows, &[
-        "shelf", "board", "pace", "meter", "config", "ledger", "manifest", "disk", "cloud", "mapping", "patience", "file", "timestamp", "id",
+        "assembly", "shelf", "board", "pace", "meter", "config", "ledger", "manifest", "disk", "cloud", "mapping", "patience", "file", "timestamp", "id",
     ]),
-    ("assembly", Flows, &["ledger", "disk", "bundle", "references", "mapping", "file"]),
+    ("assembly", Flows, &["ledger", "disk", "bundle", "references", "mapping", "file", "timestamp"]),
     ("shelf", Flows, &[
         "ledger", "cloud", "ambient", "worker", "plan", "verdict", "mapping", "patience", "file", "timestamp", "id",
     ]),

@@ -40,6 +40,7 @@ mod history; // a morning of one artist, and every upload of it
 mod bundles; // a model arrives with its textures, and is refreshed with them
 mod names; // how members are called on their way
 mod searching; // how far a file is searched that is not where its name says
+mod series; // the slices of a volume arrive together, and are one bundle whatever becomes of them
 mod real_models; // the models of other people's tools, synced as they are
 mod openapi; // requests and answers agree with the description of the API
 mod first_sync; // a tree arrives whole, once, and is known afterwards

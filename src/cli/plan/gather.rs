@@ -8,12 +8,13 @@ use crate::agenda::{Errand, Voucher};
 use crate::ambient;
 use crate::cli::failure::Failure;
 use crate::cli::render;
-use crate::delivery::{self, Considered};
+use crate::delivery::{self, Considered, Heir};
 use crate::desk::Desk;
 use crate::file::entry::AsideState;
 use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
 use crate::ledger::{self, Reader};
 use crate::mapping::Mapping;
+use crate::mapping::format::is_slice;
 use crate::plan::{self, Action, Cause, Origin};
 use crate::survey::{self, Found, Visitor};
 
@@ -67,7 +68,7 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
     } else {
         troubles.push("nothing would be done about this mapping".to_owned());
     }
-    let mut planned = plans.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut planned = std::mem::take(&mut *plans.planned());
     // What only moved is not gone.
     let origins: BTreeSet<Key> = planned.values().filter_map(|it| it.from.clone()).collect();
     planned.retain(|key, it| it.deed != Deed::Gone || !origins.contains(key));
@@ -103,7 +104,7 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
             };
             let reason = format!("{files} to be {}: {why}", it.fate.done());
             let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None };
-            plans.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(planned);
+            plans.planned().entry(key).or_insert(planned);
         }
     }
     Ok(())
@@ -111,7 +112,7 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
 
 /// What a survey leaves out: attempts that are open, and files that stand aside.
 fn the_rest(desk: &Desk, mapping: &MappingName, plans: &Plans) -> Result<(), Failure> {
-    let is_planned = |key: &Key| plans.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key);
+    let is_planned = |key: &Key| plans.planned().contains_key(key);
     let mut after: Option<RelPath> = None;
     loop {
         let page = desk.ledger.open_keys(mapping, after.as_ref(), PAGE)?;
@@ -137,15 +138,31 @@ fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledge
     let now = ambient::tick();
     let errand = Errand { key, voucher: Voucher::Scanned, heard: now, noted: now };
     let considered = delivery::consider(desk, &errand)?;
+    let mut others = considered.instead.clone();
+    if is_slice(&errand.key.path) {
+        // It may have left the series of one of them.
+        others.extend(desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?);
+    }
+    for lead in others {
+        // A thousand files of one bundle ask for one look.
+        let is_first = !plans.planned().contains_key(&lead) && plans.asked().insert(lead.clone());
+        if is_first {
+            consider(desk, lead, 0, plans)?;
+        }
+    }
     if let Some(planned) = planned(&considered, size) {
-        plans.lock().unwrap_or_else(PoisonError::into_inner).insert(errand.key, planned);
+        plans.planned().insert(errand.key, planned);
     }
     Ok(())
 }
 
 /// What an action means to a person; none if there is nothing to do.
 fn planned(considered: &Considered, size: u64) -> Option<Planned> {
-    let Considered { entry, sighting, origin, action } = considered;
+    let Considered { entry, sighting, origin, action, heir, .. } = considered;
+    if let Heir::Slice(heir) = heir {
+        let reason = format!("it is gone from disk; {} leads the series now", heir.path);
+        return Some(Planned { deed: Deed::UploadChanged, reason, bytes: 0, from: None });
+    }
     let size = match (sighting, entry.attempt.intent()) {
         (_, Some(intent)) => intent.parts.iter().map(|part| part.content.size).sum(),
         (Sighting::Whole(whole), None) => whole.parts.iter().map(|part| part.content.size).sum(),
@@ -173,7 +190,7 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
             Origin::Moved(from) => (Deed::Move, format!("it was {}", from.key), 0),
             Origin::Nowhere | Origin::Pending(_) => {
                 let (deed, reason) = sending(entry);
-                (deed, reason, size)
+                (deed, format!("{reason}{}", series(sighting)), size)
             }
         },
         Action::Restore(_) => (Deed::Restore, "its bytes are those of an earlier version".to_owned(), 0),
@@ -188,6 +205,12 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
         (_, Origin::Moved(_) | Origin::Nowhere | Origin::Pending(_)) => None,
     };
     Some(Planned { deed, reason, bytes, from })
+}
+
+/// Of how many slices a series consists.
+fn series(sighting: &Sighting) -> String {
+    let Sighting::Whole(whole) = sighting else { return String::new() };
+    whole.parts.first().map_or_else(String::new, |lead| render::series(&lead.path, whole.parts.len()))
 }
 
 fn sending(entry: &Entry) -> (Deed, String) {
@@ -264,7 +287,15 @@ mod tests {
     use crate::timestamp::Timestamp;
 
     fn considered(entry: Entry, action: Action) -> Considered {
-        Considered { entry, sighting: Sighting::Unlooked, origin: Origin::Nowhere, action }
+        Considered {
+            entry,
+            sighting: Sighting::Unlooked,
+            origin: Origin::Nowhere,
+            action,
+            instead: Vec::new(),
+            also: Vec::new(),
+            heir: Heir::None,
+        }
     }
 
     fn aside(state: AsideState) -> Aside {

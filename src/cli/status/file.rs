@@ -97,7 +97,7 @@ fn known(view: &View<'_>, key: &Key, entry: &Entry, journal: &[JournalLine], pap
 pub(in crate::cli) fn facts(key: &Key, entry: &Entry, journal: &[JournalLine]) -> Vec<String> {
     let now = ambient::now();
     let state = entry.state();
-    let mut lines = vec![key.to_string()];
+    let mut lines = vec![format!("{}:{}", key.mapping, render::bundle(key, entry))];
     let mut say = |name: &str, what: String| lines.push(format!("  {name:<12}{what}"));
     say("state", render::spoken(state.word()));
     if let Some(reason) = entry.reason() {

@@ -192,7 +192,7 @@ fn attention(state: State, files: &[(Key, Entry)], total: u64) -> Vec<String> {
     let mut lines = vec![format!("  {} {}{cure}", render::number(total), render::spoken(state.word()))];
     let mut table = Table::default();
     for (key, entry) in files {
-        table.row(vec![key.path.to_string(), entry.reason().map(shown).unwrap_or_default()]);
+        table.row(vec![render::bundle(key, entry), entry.reason().map(shown).unwrap_or_default()]);
     }
     lines.extend(table.lines().into_iter().map(|line| format!("    {line}")));
     let told = u64::try_from(files.len()).unwrap_or(u64::MAX);
@@ -210,7 +210,7 @@ fn replaced(files: &[(Key, Entry)], now: Timestamp) -> Vec<String> {
         if lines.is_empty() {
             lines.push("  new versions; scenes that were made with the old assets keep them".to_owned());
         }
-        lines.push(format!("    {}  {}", key.path, render::ago(current.since, now)));
+        lines.push(format!("    {}  {}", render::bundle(key, entry), render::ago(current.since, now)));
         let assets = render::assets(current.parts().flat_map(|part| &part.assets), SHOWN);
         lines.push(format!("      new: {assets}"));
         for copy in entry.copies.iter().filter(|copy| copy.may_be_in_use()) {

@@ -8,7 +8,7 @@ use super::{Rested, bytes, cannot};
 use crate::agenda::Errand;
 use crate::ambient;
 use crate::assembly;
-use crate::bundle::Absent;
+use crate::bundle::{Absent, Bundle};
 use crate::desk::{Desk, Post};
 use crate::disk::{self, Kind};
 use crate::file::entry::Travels;
@@ -25,19 +25,33 @@ pub(super) fn join(
     post: &Post,
     entry: &Entry,
     errand: &Errand,
-    mut whole: Whole,
+    whole: Whole,
 ) -> Result<Sighting, ledger::Error> {
     let lead = &errand.key;
-    let bundle = match assembly::noted(&desk.ledger, &post.root, &post.mapping, lead)? {
-        Ok(bundle) => bundle,
-        Err(error) if error.is_gone() => return Ok(Sighting::Restless(Duration::ZERO)),
-        Err(error) => return Ok(cannot(error)),
-    };
-    for what in &bundle.unclear {
-        if desk.ledger.note_once(lead, what, ambient::now())? {
-            tracing::warn!(bundle = %lead, "{what}");
+    match assembly::noted(&desk.ledger, &post.root, &post.mapping, lead)? {
+        Ok(bundle) => {
+            for what in &bundle.unclear {
+                if desk.ledger.note_once(lead, what, ambient::now())? {
+                    tracing::warn!(bundle = %lead, "{what}");
+                }
+            }
+            carry(desk, post, entry, errand, whole, &bundle)
         }
+        Err(error) if error.is_gone() => Ok(Sighting::Restless(Duration::ZERO)),
+        Err(error) => Ok(cannot(error)),
     }
+}
+
+/// The same, where it is known which files travel with it, and written down.
+pub(super) fn carry(
+    desk: &Desk,
+    post: &Post,
+    entry: &Entry,
+    errand: &Errand,
+    mut whole: Whole,
+    bundle: &Bundle,
+) -> Result<Sighting, ledger::Error> {
+    let lead = &errand.key;
     let mut names: HashMap<PartName, RelPath> =
         whole.parts.iter().map(|part| (part.name.clone(), part.path.clone())).collect();
     for path in bundle.needs.keys() {

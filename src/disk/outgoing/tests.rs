@@ -232,3 +232,38 @@ async fn f2_f3_f4_a_file_cut_grown_or_rewritten_at_1_50_and_99_percent_never_arr
         }
     }
 }
+
+/// A request of as many parts as a volume has slices.
+fn large() -> Request {
+    let names: Vec<String> = (0..HELD + 2).map(|number| format!("{number:03}.dcm")).collect();
+    request(&names.iter().map(|name| (name.as_str(), 10)).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn a_request_of_many_parts_holds_none_of_their_files_open_before_their_turn() {
+    let request = large();
+    let (parts, _) = request.open().unwrap();
+    assert!(request.parts.len() > HELD && parts.len() == request.parts.len());
+    let opened = outgoing(&request.root, &request.parts, Arc::new(|_| {})).unwrap();
+    assert!(opened.request.parts.iter().all(|part| part.file.is_none()));
+    let (taken, ended, outcome) = request.send(usize::MAX, |_| {}).await;
+    assert_eq!((taken, ended, outcome), (request.announced(), Ok(()), Sent::Whole));
+}
+
+#[tokio::test]
+async fn a_request_of_many_parts_is_broken_off_if_a_file_went_or_was_replaced_before_or_after_its_turn() {
+    type Meddle = fn(&Path);
+    let remove: Meddle = |dir| rename(&dir.join("005.dcm"), &dir.join("elsewhere"));
+    let replace: Meddle = |dir| {
+        write(dir, "new", bytes_of(10));
+        rename(&dir.join("new"), &dir.join("005.dcm"));
+    };
+    for meddle in [remove, replace] {
+        for at in [0, 100] {
+            let request = large();
+            let (taken, ended, outcome) = request.send(at, meddle).await;
+            assert!(ended.is_err() && taken < request.announced(), "{at}");
+            assert_eq!(outcome, Sent::Changed(rel("005.dcm")), "{at}");
+        }
+    }
+}
