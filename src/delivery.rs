@@ -7,6 +7,7 @@ mod barred;
 mod hold;
 mod look;
 mod reckon;
+mod refresh;
 mod release;
 mod trace;
 
@@ -30,6 +31,7 @@ use crate::worker::blocking;
 pub use again::{Rearmed, rearm};
 pub use barred::bar;
 pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
+pub use refresh::held_since;
 
 /// How a step ended.
 #[derive(Debug, Clone)]
@@ -76,13 +78,18 @@ pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Erro
         return Ok(unconsidered(stored));
     }
     let sighting = look::look(desk, post, &stored, errand)?;
-    let entry = absorb(stored, &sighting);
+    let entry = absorb(stored.clone(), &sighting);
     let origin = match &sighting {
         Sighting::Whole(whole) if entry.is_unsent() => trace::origin(desk, &errand.key, whole)?,
         _ => Origin::Nowhere,
     };
     let policy = &post.mapping.policy;
     let mut action = plan::decide(&entry, &sighting, policy, &origin, &Remote::Unasked, moment());
+    if let (Action::Consult, Origin::Nowhere, Sighting::Whole(whole)) = (&action, &origin, &sighting)
+        && let Some(instead) = refresh::instead(desk, post, &errand.key, &stored, &entry, whole)?
+    {
+        action = instead;
+    }
     if let Some(clearance) = reckon::granted(desk, post, errand, &entry, &sighting, &action)? {
         action = Action::Clear(clearance);
     }
@@ -141,11 +148,12 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
         return Ok(ended);
     }
     let looked = {
-        let desk = Arc::clone(desk);
+        let (desk, post) = (Arc::clone(desk), Arc::clone(&post));
         blocking(move || {
             let stored = desk.ledger.entry(&errand.key)?;
             let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
             if is_theirs(&desk, &stored, &errand, &leads) {
+                refresh::note(&desk, &post, &errand, &leads)?;
                 return Ok::<_, ledger::Error>((stored, leads, None));
             }
             let considered = consider(&desk, &errand)?;

@@ -1,5 +1,7 @@
 //! What the flows work at: mappings and doors, laid out once. Holds, and does nothing.
 
+mod refreshes;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,6 +24,8 @@ use crate::pace::Pace;
 use crate::patience::Patience;
 use crate::shelf::Shelf;
 use crate::timestamp::{Tick, Timestamp};
+
+pub use refreshes::{Census, Changed, Refreshes, Tally};
 
 /// Everything that a step works with. Replaced as a whole by a reload; steps that are out keep theirs.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub struct Desk {
     pub restless: Restless,
     /// Files that other programs hold open for writing.
     pub writers: Writers,
+    /// Files that models share and that have changed.
+    pub refreshes: Refreshes,
     /// Paths that held something and are away.
     pub departures: Departures,
     /// Bundles whose remote files may be taken away.
@@ -104,6 +110,7 @@ impl Desk {
             pace: Pace::new(config.rate),
             restless: Restless::default(),
             writers: Writers::default(),
+            refreshes: Refreshes::default(),
             departures: Departures::default(),
             grants: Grants::default(),
             reserved: Reserved::default(),

@@ -70,6 +70,7 @@ impl Work {
         // Whatever happens, its end must come back: until then no other job of the mapping begins.
         let result = caught(|| match &job {
             Job::Survey(from) => {
+                let _walk = self.desk.refreshes.walk(&self.post.mapping.name);
                 let surveyed = self.survey(from, &unwatched)?;
                 if from.is_root() && self.mode == Mode::Watch {
                     self.sweep()?;

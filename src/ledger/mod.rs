@@ -12,6 +12,7 @@ mod lock;
 mod members;
 mod moves;
 mod reader;
+mod refresh;
 mod row;
 mod save;
 mod schema;
@@ -41,6 +42,7 @@ pub use lock::{Occupancy, occupancy};
 pub use members::Carried;
 pub use moves::Swapped;
 pub use reader::Reader;
+pub use refresh::Outdated;
 pub use standing::{MOST_TROUBLES, Standing};
 pub use tree::{Digest, Known, Listing};
 

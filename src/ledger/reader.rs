@@ -209,6 +209,10 @@ impl Reader {
         self.damaged.load(Ordering::Relaxed)
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     fn load(&self, db: &Connection, key: &Key) -> Result<Entry, Error> {
         match load::load(db, key) {
             Ok(entry) => Ok(entry.unwrap_or_default()),

@@ -290,7 +290,7 @@ pub(super) fn leads_of(db: &Connection, mapping: &MappingName, member: &RelPath)
     paths(statement.query(params![mapping.as_str(), member.as_bytes()])?, mapping)
 }
 
-fn paths(mut rows: rusqlite::Rows<'_>, mapping: &MappingName) -> Result<Vec<Key>, Error> {
+pub(super) fn paths(mut rows: rusqlite::Rows<'_>, mapping: &MappingName) -> Result<Vec<Key>, Error> {
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
         match Cells::of(row).path() {
