@@ -31,7 +31,7 @@ use crate::worker::blocking;
 pub use again::{Rearmed, rearm};
 pub use barred::bar;
 pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
-pub use refresh::held_since;
+pub use refresh::{carriers, held_since};
 
 /// How a step ended.
 #[derive(Debug, Clone)]

@@ -15,9 +15,13 @@ use crate::ledger::{self, JournalLine, Occupancy, Reader};
 use crate::mapping::filter::IgnoredKind;
 use crate::mapping::{Admission, Ignored, Mapping};
 use crate::panel::{Asked, Kind, Place, When};
+use crate::plan::refresh::held;
 
 /// How many lines of its journal are shown.
 const LINES: usize = 10;
+
+/// How many of the models that carry a file are asked why they wait.
+const LEADS: usize = 256;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -38,6 +42,8 @@ struct Known {
     journal: Vec<JournalLine>,
     /// Models that refer to it.
     leads: Vec<Key>,
+    /// Why they wait, if they do since it changed.
+    refresh: Option<String>,
     on_disk: &'static str,
     rule: Option<Rule>,
     /// What keeps the mapping as a whole from working.
@@ -62,14 +68,14 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     let config = desk::configuration(global)?.config;
     let (mapping, path) = status::find(&config, &arguments.path)?;
     let key = mapping.key(path);
-    let (entry, journal, leads, standing) = match Reader::open(&config.state_dir) {
-        Ok(reader) => (
-            reader.entry(&key)?,
-            reader.journal(&key, LINES)?,
-            reader.leads_of(&key.mapping, &key.path)?,
-            reader.standing(&mapping.name)?,
-        ),
-        Err(ledger::Error::Missing(_)) => (Entry::default(), Vec::new(), Vec::new(), None),
+    let (entry, journal, leads, refresh, standing) = match Reader::open(&config.state_dir) {
+        Ok(reader) => {
+            let leads = reader.leads_of(&key.mapping, &key.path)?;
+            let refresh = refresh_of(&reader, &key, &leads)?;
+            let journal = reader.journal(&key, LINES)?;
+            (reader.entry(&key)?, journal, leads, refresh, reader.standing(&mapping.name)?)
+        }
+        Err(ledger::Error::Missing(_)) => (Entry::default(), Vec::new(), Vec::new(), None, None),
         Err(error) => return Err(error.into()),
     };
     let asked = Asked::Next { of: Place::new(&key.mapping, &key.path) };
@@ -86,13 +92,26 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         });
     let (on_disk, rule, trouble) = look(&config, mapping, &key);
     let occupancy = ledger::occupancy(&config.state_dir)?;
-    let known = Known { key, entry, journal, leads, on_disk, rule, hampered, occupancy, next, trouble };
+    let known =
+        Known { key, entry, journal, leads, refresh, on_disk, rule, hampered, occupancy, next, trouble };
     if paper.is_json() {
         paper.object(&known.object());
     } else {
         known.lines().iter().for_each(|line| paper.line(line));
     }
     Ok(Exit::Done)
+}
+
+/// Why models wait since a file of theirs changed; none if they do not. Asks the first of them only.
+fn refresh_of(reader: &Reader, file: &Key, leads: &[Key]) -> Result<Option<String>, ledger::Error> {
+    let path = file.path.to_string();
+    for lead in leads.iter().take(LEADS) {
+        let entry = reader.entry(lead)?;
+        if let Some(aside) = held(&entry).filter(|aside| aside.reason.contains(&path)) {
+            return Ok(Some(aside.reason.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// What lies there now, and whether a rule keeps it out.
@@ -187,7 +206,9 @@ impl Known {
         if let (false, [lead, others @ ..]) = (self.is_known(), self.leads.as_slice()) {
             let others =
                 if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-            return format!("it is no file of its own: it travels with {}{others}", lead.path);
+            let held =
+                self.refresh.as_deref().map(|why| format!("; held: {}", shown(why))).unwrap_or_default();
+            return format!("it is no file of its own: it travels with {}{others}{held}", lead.path);
         }
         match (self.state(), rule, self.on_disk) {
             (Some(State::Ignored), Some(rule), _) => format!("a rule keeps it out: {rule}"),

@@ -245,9 +245,8 @@ fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
     {
         policy.max_refresh.models = models as u64;
     }
-    if let Some(bytes) = layered
-        .get("max_refresh_size", findings)
-        .and_then(|given| value::size(&given, 0..=1 << 60, findings))
+    if let Some(bytes) =
+        layered.get("max_refresh_size", findings).and_then(|given| value::size(&given, 0..=1 << 60, findings))
     {
         policy.max_refresh.bytes = bytes;
     }

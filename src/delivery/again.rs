@@ -35,8 +35,11 @@ pub fn rearm(
 ) -> Result<Rearmed, ledger::Error> {
     let now = ambient::now();
     // What a texture keeps back is lifted by its path, too.
-    let carriers: HashSet<Key> =
-        if below.is_root() { HashSet::new() } else { ledger.leads_below(mapping, below)?.into_iter().collect() };
+    let carriers: HashSet<Key> = if below.is_root() {
+        HashSet::new()
+    } else {
+        ledger.leads_below(mapping, below)?.into_iter().collect()
+    };
     let mut rearmed = Rearmed::default();
     let mut batch = Vec::new();
     for state in REARMED {

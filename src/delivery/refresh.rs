@@ -39,7 +39,8 @@ pub(super) fn instead(
             return Ok(None);
         }
     }
-    let seen = |path: &RelPath| whole.members.iter().find(|(member, _)| member == path).map(|(_, seen)| *seen);
+    let seen =
+        |path: &RelPath| whole.members.iter().find(|(member, _)| member == path).map(|(_, seen)| *seen);
     let mut mine = BTreeMap::new();
     for part in &difference.changed {
         desk.refreshes.changed(&key(&part.path), seen(&part.path));
@@ -129,4 +130,18 @@ pub(super) fn note(desk: &Desk, post: &Post, errand: &Errand, leads: &[Key]) -> 
 #[must_use]
 pub fn held_since(entry: &Entry) -> Option<Timestamp> {
     refresh::held(entry).map(|aside| aside.since)
+}
+
+/// The models with which a file is sent, if it is never sent by itself. If it has changed since, that is kept in mind. Blocks.
+///
+/// # Errors
+/// What the ledger says.
+pub fn carriers(desk: &Desk, errand: &Errand) -> Result<Option<Vec<Key>>, ledger::Error> {
+    let Some(post) = desk.posts.get(&errand.key.mapping) else { return Ok(None) };
+    let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
+    if !super::is_theirs(desk, &desk.ledger.entry(&errand.key)?, errand, &leads) {
+        return Ok(None);
+    }
+    note(desk, post, errand, &leads)?;
+    Ok(Some(leads))
 }

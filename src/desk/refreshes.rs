@@ -150,9 +150,9 @@ impl Drop for Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::Fingerprint;
     use crate::file::content::Content;
     use crate::file::sighting::Trust;
-    use crate::file::Fingerprint;
     use crate::timestamp::Timestamp;
 
     fn key(path: &str) -> Key {

@@ -125,10 +125,16 @@ mod tests {
         let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {OUTDATED}")).unwrap();
         let steps = statement.query_map(params!["m", b"a.png", [0_u8; 32]], |row| row.get::<_, String>(3));
         let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
-        assert!(steps.iter().any(|step| step.contains("reference_member (mapping=? AND member=?)")), "{steps:#?}");
+        assert!(
+            steps.iter().any(|step| step.contains("reference_member (mapping=? AND member=?)")),
+            "{steps:#?}"
+        );
         assert!(steps.iter().all(|step| !step.contains("SCAN")), "{steps:#?}");
         assert!(
-            steps.iter().filter(|step| step.contains("SEARCH part")).all(|step| step.contains("bundle=? AND slot=?")),
+            steps
+                .iter()
+                .filter(|step| step.contains("SEARCH part"))
+                .all(|step| step.contains("bundle=? AND slot=?")),
             "{steps:#?}"
         );
     }

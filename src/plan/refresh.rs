@@ -194,7 +194,10 @@ mod tests {
         let entry = live(&[("a.obj", 1), ("a.mtl", 2), ("w.png", 3)]);
         let disk = whole(&[("a.obj", 1), ("a.mtl", 2), ("w.png", 9), ("new.png", 4)]);
         let found = difference(&entry, &disk).unwrap();
-        assert_eq!((paths(&found.changed), paths(&found.added)), (vec!["w.png".into()], vec!["new.png".into()]));
+        assert_eq!(
+            (paths(&found.changed), paths(&found.added)),
+            (vec!["w.png".into()], vec!["new.png".into()])
+        );
         let edited = whole(&[("a.obj", 7), ("a.mtl", 2), ("w.png", 9)]);
         assert_eq!(difference(&entry, &edited), None, "its own lead changed");
         assert_eq!(difference(&Entry::default(), &disk), None, "it was never sent");

@@ -35,6 +35,7 @@ mod moves; // what is renamed or moved keeps its ids, and nothing is sent
 mod policies; // what is taken away from the cloud, and what never is
 mod changing; // files that change under our hands
 mod bundles; // a model arrives with its textures, and is refreshed with them
+mod refresh; // how far the change of a shared texture may reach
 mod real_models; // the models of other people's tools, synced as they are
 mod openapi; // requests and answers agree with the description of the API
 mod first_sync; // a tree arrives whole, once, and is known afterwards

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Deed, Outlook, Planned, Plans};
+use super::{Deed, Outlook, Pass, Planned, Plans, blast};
 use crate::agenda::{Errand, Voucher};
 use crate::ambient;
 use crate::cli::failure::Failure;
@@ -31,18 +31,28 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
             mapping: mapping.name.clone(),
             files: None,
             planned: BTreeMap::new(),
+            refreshes: BTreeMap::new(),
             troubles: Vec::new(),
         });
     };
     let plans = Plans::default();
     let failed: Mutex<Option<ledger::Error>> = Mutex::default();
+    let carriers: Mutex<BTreeSet<Key>> = Mutex::default();
     // It is called by the threads that walk, so that files are read side by side.
     let found = |found: Found| {
         let (key, size) = match found {
             Found::There(key, size) | Found::Changed(key, size) => (key, size),
             Found::Away(key) => (key, 0),
         };
-        if let Err(error) = consider(desk, key, size, &plans) {
+        let met = match delivery::carriers(desk, &errand(&key)) {
+            Ok(Some(leads)) => {
+                carriers.lock().unwrap_or_else(PoisonError::into_inner).extend(leads);
+                Ok(())
+            }
+            Ok(None) => consider(desk, key, size, &plans),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = met {
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     };
@@ -62,6 +72,12 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
         }
     };
     if files.is_some() {
+        // Only now, when all files are known that have changed.
+        for key in carriers.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if !is_planned(&plans, &key) {
+                consider(desk, key, 0, &plans)?;
+            }
+        }
         the_rest(desk, &mapping.name, &plans)?;
         clearances(desk, mapping, &plans)?;
     } else {
@@ -71,7 +87,8 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
     // What only moved is not gone.
     let origins: BTreeSet<Key> = planned.values().filter_map(|it| it.from.clone()).collect();
     planned.retain(|key, it| it.deed != Deed::Gone || !origins.contains(key));
-    Ok(Outlook { mapping: mapping.name.clone(), files, planned, troubles })
+    let refreshes = blast::survey(desk, mapping, &planned)?;
+    Ok(Outlook { mapping: mapping.name.clone(), files, planned, refreshes, troubles })
 }
 
 /// What the policies would take away of bundles that a survey does not bring up: it needs an agreement and a quiet moment.
@@ -90,7 +107,7 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
                 Cause::Replaced => "newer versions replaced them",
             };
             let reason = format!("{files} to be {done}: {why}");
-            let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None };
+            let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None, pass: Pass::Open };
             plans.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(planned);
         }
     }
@@ -99,21 +116,20 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
 
 /// What a survey leaves out: attempts that are open, and files that stand aside.
 fn the_rest(desk: &Desk, mapping: &MappingName, plans: &Plans) -> Result<(), Failure> {
-    let is_planned = |key: &Key| plans.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key);
     let mut after: Option<RelPath> = None;
     loop {
         let page = desk.ledger.open_keys(mapping, after.as_ref(), PAGE)?;
         let Some(last) = page.last() else { break };
         after = Some(last.path.clone());
         for key in page {
-            if !is_planned(&key) {
+            if !is_planned(plans, &key) {
                 consider(desk, key, 0, plans)?;
             }
         }
     }
     for state in STANDING {
         for key in desk.ledger.keys_in_state(mapping, state)? {
-            if !is_planned(&key) {
+            if !is_planned(plans, &key) {
                 consider(desk, key, 0, plans)?;
             }
         }
@@ -121,9 +137,17 @@ fn the_rest(desk: &Desk, mapping: &MappingName, plans: &Plans) -> Result<(), Fai
     Ok(())
 }
 
-fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledger::Error> {
+fn is_planned(plans: &Plans, key: &Key) -> bool {
+    plans.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+}
+
+fn errand(key: &Key) -> Errand {
     let now = ambient::tick();
-    let errand = Errand { key, voucher: Voucher::Scanned, heard: now, noted: now };
+    Errand { key: key.clone(), voucher: Voucher::Scanned, heard: now, noted: now }
+}
+
+fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledger::Error> {
+    let errand = errand(&key);
     let considered = delivery::consider(desk, &errand)?;
     if let Some(planned) = planned(&considered, size) {
         plans.lock().unwrap_or_else(PoisonError::into_inner).insert(errand.key, planned);
@@ -175,7 +199,13 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
         (Deed::Move, Origin::Moved(from)) => Some(from.key.clone()),
         (_, Origin::Moved(_) | Origin::Nowhere | Origin::Pending(_)) => None,
     };
-    Some(Planned { deed, reason, bytes, from })
+    let pass = match action {
+        Action::StandAside(aside, _) if aside.state == AsideState::Held && aside.version.is_some() => {
+            Pass::Held
+        }
+        _ => Pass::Open,
+    };
+    Some(Planned { deed, reason, bytes, from, pass })
 }
 
 fn sending(entry: &Entry) -> (Deed, String) {
@@ -187,7 +217,8 @@ fn sending(entry: &Entry) -> (Deed, String) {
 }
 
 /// What an instance at work has before it, by its ledger.
-pub(super) fn read(reader: &Reader, mapping: &MappingName) -> Result<Outlook, Failure> {
+pub(super) fn read(reader: &Reader, of: &Mapping) -> Result<Outlook, Failure> {
+    let mapping = &of.name;
     let mut planned = BTreeMap::new();
     let mut after: Option<RelPath> = None;
     loop {
@@ -206,7 +237,8 @@ pub(super) fn read(reader: &Reader, mapping: &MappingName) -> Result<Outlook, Fa
         }
     }
     let files = reader.standing(mapping)?.map(|standing| standing.files);
-    Ok(Outlook { mapping: mapping.clone(), files, planned, troubles: Vec::new() })
+    let refreshes = blast::read(reader, of)?;
+    Ok(Outlook { mapping: mapping.clone(), files, planned, refreshes, troubles: Vec::new() })
 }
 
 /// What is ahead of a bundle, by its row alone.
@@ -242,7 +274,7 @@ fn ahead(entry: &Entry) -> Planned {
             | State::Deleted,
         ) => (Deed::Hold, told.unwrap_or_default()),
     };
-    Planned { deed, reason, bytes, from: None }
+    Planned { deed, reason, bytes, from: None, pass: Pass::Open }
 }
 
 #[cfg(test)]
