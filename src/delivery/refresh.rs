@@ -9,9 +9,10 @@ use crate::agenda::Errand;
 use crate::ambient;
 use crate::desk::{Census, Desk, Post, Tally};
 use crate::disk::{self, Kind};
+use crate::file::content::Content;
 use crate::file::part::version_of;
 use crate::file::sighting::Whole;
-use crate::file::{ContentHash, Entry, Key, MappingName, RelPath};
+use crate::file::{Entry, Key, MappingName, RelPath};
 use crate::ledger;
 use crate::mapping::Policy;
 use crate::plan::refresh::{self, Blast};
@@ -44,7 +45,7 @@ pub(super) fn instead(
     let mut mine = BTreeMap::new();
     for part in &difference.changed {
         desk.refreshes.changed(&key(&part.path), seen(&part.path));
-        mine.insert(part.path.clone(), Some(part.content.hash));
+        mine.insert(part.path.clone(), Some(part.content));
     }
     let (version, policy, now) = (version_of(&whole.parts), &post.mapping.policy, ambient::now());
     if refresh::is_let_go(stored, version) {
@@ -79,12 +80,12 @@ fn touched(desk: &Desk, mapping: &MappingName, now: Timestamp) -> Timestamp {
 fn tally(
     desk: &Desk,
     mapping: &MappingName,
-    mine: &BTreeMap<RelPath, Option<ContentHash>>,
+    mine: &BTreeMap<RelPath, Option<Content>>,
     policy: &Policy,
 ) -> Result<Arc<Tally>, ledger::Error> {
     let now = ambient::tick();
     if let Some((tally, census)) = desk.refreshes.tally(mapping, now) {
-        let has_mine = mine.iter().all(|(path, hash)| tally.files.get(path) == Some(hash));
+        let has_mine = mine.iter().all(|(path, content)| tally.files.get(path) == Some(content));
         if has_mine && (census == Census::Complete || tally.extent.exceeds(&policy.max_refresh)) {
             return Ok(tally);
         }
@@ -93,7 +94,7 @@ fn tally(
     let mut changed = Vec::new();
     for (path, seen) in &known {
         if desk.ledger.has_several_leads(&Key::new(mapping.clone(), path.clone()))? {
-            changed.push((path.clone(), seen.map(|seen| seen.content.hash)));
+            changed.push((path.clone(), seen.map(|seen| seen.content)));
         }
     }
     let outdated = desk.ledger.outdated(mapping, &changed)?;

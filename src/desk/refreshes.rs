@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::file::content::Content;
 use crate::file::sighting::Seen;
-use crate::file::{ContentHash, Key, MappingName, RelPath};
+use crate::file::{Key, MappingName, RelPath};
 use crate::mapping::Extent;
 use crate::timestamp::Tick;
 
@@ -36,7 +37,7 @@ struct Wave {
 #[derive(Debug, Clone)]
 pub struct Tally {
     /// The files with what they held; none where that was not known.
-    pub files: BTreeMap<RelPath, Option<ContentHash>>,
+    pub files: BTreeMap<RelPath, Option<Content>>,
     /// What they send anew together.
     pub extent: Extent,
     /// When it was counted.
@@ -150,9 +151,8 @@ impl Drop for Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::Fingerprint;
-    use crate::file::content::Content;
     use crate::file::sighting::Trust;
+    use crate::file::{ContentHash, Fingerprint};
     use crate::timestamp::Timestamp;
 
     fn key(path: &str) -> Key {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn count(refreshes: &Refreshes, files: &[(&str, u8)]) {
-        let files = files.iter().map(|(path, byte)| (key(path).path, Some(ContentHash([*byte; 32]))));
+        let files = files.iter().map(|(path, byte)| (key(path).path, seen(*byte).map(|it| it.content)));
         let tally = Tally { files: files.collect(), extent: Extent::default(), at: Tick::default() };
         let mapping = key("x").mapping;
         refreshes.counted(&mapping, &refreshes.of(&mapping), &Arc::new(tally));

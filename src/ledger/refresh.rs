@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use crate::file::{ContentHash, Key, MappingName, RelPath};
+use crate::file::content::Content;
+use crate::file::{Key, MappingName, RelPath};
 use crate::mapping::Extent;
 
 use super::error::Error;
@@ -13,14 +14,14 @@ use super::{Ledger, Reader, tree};
 /// What a change of shared files would send anew.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outdated {
-    /// The bundles whose live version holds other bytes of at least one of the files, and all the bytes of those versions.
+    /// The bundles whose live version holds other bytes of at least one of the files, and what they have with the new ones.
     pub extent: Extent,
     /// Those of the files that are to blame, in the order in which they were asked about.
     pub files: Vec<RelPath>,
 }
 
-/// Files as they lie there now: with their hash, or without where that is not known and any live version counts as another.
-type Changed = [(RelPath, Option<ContentHash>)];
+/// Files with what they hold now, or without where that is not known and any live version counts as another.
+type Changed = [(RelPath, Option<Content>)];
 
 impl Ledger {
     /// What would be sent anew because these files have changed: each bundle once, whatever it carries of them.
@@ -77,25 +78,29 @@ impl Reader {
     }
 }
 
-/// From the file to its leads, from each lead to its row: CROSS keeps SQLite from beginning at the bundles.
+/// From the file to its leads, from each lead to its row: CROSS keeps SQLite from beginning at the bundles. A file may stand
+/// in a lead more than once.
 const OUTDATED: &str = "
-SELECT bundle.id, (SELECT sum(size) FROM part WHERE part.bundle = bundle.id AND part.slot = 'current')
+SELECT DISTINCT bundle.id, part.size,
+    (SELECT sum(size) FROM part WHERE part.bundle = bundle.id AND part.slot = 'current')
 FROM reference CROSS JOIN bundle ON bundle.mapping = reference.mapping AND bundle.path = reference.lead
+CROSS JOIN part ON part.bundle = bundle.id AND part.slot = 'current' AND part.path = ?2
 WHERE reference.mapping = (SELECT id FROM mapping WHERE name = ?1) AND reference.member = ?2
-AND EXISTS (
-    SELECT 1 FROM part
-    WHERE part.bundle = bundle.id AND part.slot = 'current' AND part.path = ?2 AND part.hash IS NOT ?3)";
+AND part.hash IS NOT ?3";
 
 fn outdated(db: &Connection, mapping: &MappingName, changed: &Changed) -> Result<Outdated, Error> {
     let mut bundles: HashMap<i64, u64> = HashMap::new();
     let mut files = Vec::new();
-    for (path, hash) in changed {
+    for (path, content) in changed {
         let mut statement = db.prepare_cached(OUTDATED)?;
-        let hash = hash.map(|hash| hash.0);
+        let hash = content.map(|content| content.hash.0);
         let mut rows = statement.query(params![mapping.as_str(), path.as_bytes(), hash])?;
         let mut is_to_blame = None;
         while let Some(row) = rows.next()? {
-            bundles.insert(row.get(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or_default().cast_unsigned());
+            let number = |column| Ok::<_, Error>(row.get::<_, i64>(column)?.cast_unsigned());
+            let (live, all) = (number(1)?, number(2)?);
+            let bytes = bundles.entry(row.get(0)?).or_insert(all);
+            *bytes = bytes.saturating_sub(live).saturating_add(content.map_or(live, |content| content.size));
             is_to_blame = Some(path.clone());
         }
         files.extend(is_to_blame);

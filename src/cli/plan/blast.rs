@@ -9,7 +9,8 @@ use crate::ambient;
 use crate::cli::failure::Failure;
 use crate::desk::Desk;
 use crate::disk::{self, Kind, Look, Root};
-use crate::file::{ContentHash, Entry, Key, RelPath, State};
+use crate::file::content::Content;
+use crate::file::{Entry, Key, RelPath, State};
 use crate::ledger::{self, Reader};
 use crate::mapping::Mapping;
 use crate::plan::is_same_file;
@@ -27,8 +28,8 @@ pub(super) fn survey(
         if !desk.ledger.has_several_leads(&key)? {
             continue;
         }
-        let hash = seen.map(|seen| seen.content.hash);
-        let extent = desk.ledger.outdated(&mapping.name, &[(path.clone(), hash)])?.extent;
+        let content = seen.map(|seen| seen.content);
+        let extent = desk.ledger.outdated(&mapping.name, &[(path.clone(), content)])?.extent;
         if extent.models == 0 {
             continue;
         }
@@ -57,8 +58,8 @@ pub(super) fn read(reader: &Reader, mapping: &Mapping) -> Result<BTreeMap<RelPat
         if !reader.has_several_leads(&key)? {
             continue;
         }
-        let Some(hash) = content(reader, &root, &key)? else { continue };
-        let extent = reader.outdated(&mapping.name, &[(path.clone(), Some(hash))])?.extent;
+        let Some(content) = content(reader, &root, &key)? else { continue };
+        let extent = reader.outdated(&mapping.name, &[(path.clone(), Some(content))])?.extent;
         if extent.models > 0 {
             refreshes.insert(path, Refresh { extent, pass: Pass::Held });
         }
@@ -71,16 +72,16 @@ fn carried(entry: &Entry) -> impl Iterator<Item = RelPath> {
 }
 
 /// What a file holds now; none if that cannot be said.
-fn content(reader: &Reader, root: &Root, key: &Key) -> Result<Option<ContentHash>, ledger::Error> {
+fn content(reader: &Reader, root: &Root, key: &Key) -> Result<Option<Content>, ledger::Error> {
     let Ok(stat) = disk::stat(root, &key.path) else { return Ok(None) };
     if stat.kind != Kind::File {
         return Ok(None);
     }
     if let Some(row) = reader.seen(key)?.filter(|row| is_same_file(row, &stat.fingerprint)) {
-        return Ok(Some(row.content.hash));
+        return Ok(Some(row.content));
     }
     Ok(match disk::read(root, &key.path, ambient::now(), &CancellationToken::new()) {
-        Ok(Look::Whole(seen)) => Some(seen.content.hash),
+        Ok(Look::Whole(seen)) => Some(seen.content),
         Ok(Look::Changed) | Err(_) => None,
     })
 }
