@@ -51,7 +51,8 @@ pub(super) fn instead(
     if refresh::is_let_go(stored, version) {
         return Ok(None);
     }
-    if refresh::is_quiet(entry, touched(desk, &lead.mapping, now), policy, now) {
+    let touched = desk.refreshes.touched(&lead.mapping, now).unwrap_or(now);
+    if refresh::is_quiet(entry, touched, policy, now) {
         return Ok(None);
     }
     if let Some(aside) = refresh::standing(entry, version, policy) {
@@ -66,13 +67,6 @@ pub(super) fn instead(
         is_open: tally.extent.models <= PATIENT && !desk.refreshes.is_known(&lead.mapping),
     };
     Ok(refresh::weigh(version, &blast, policy, now))
-}
-
-/// When the last of the changed files of a mapping was written to. Of one that does not rest that is now.
-fn touched(desk: &Desk, mapping: &MappingName, now: Timestamp) -> Timestamp {
-    let changed = desk.refreshes.of(mapping);
-    let touched = changed.values().map(|seen| seen.map_or(now, |seen| seen.fingerprint.last_touched()));
-    touched.max().unwrap_or(now)
 }
 
 /// What all that has changed would send anew. What was counted a moment ago will do, if it has `mine` in it and is of all that is

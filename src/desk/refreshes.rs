@@ -9,7 +9,7 @@ use crate::file::content::Content;
 use crate::file::sighting::Seen;
 use crate::file::{Key, MappingName, RelPath};
 use crate::mapping::Extent;
-use crate::timestamp::Tick;
+use crate::timestamp::{Tick, Timestamp};
 
 /// Changed files of a mapping, with what was last read of each; none for one that does not rest yet.
 pub type Changed = BTreeMap<RelPath, Option<Seen>>;
@@ -84,6 +84,15 @@ impl Refreshes {
         self.with(&file.mapping, |wave| wave.changed.get(&file.path).copied())
     }
 
+    /// When the last of them was written to, `now` standing for what does not rest; none if none is kept in mind.
+    #[must_use]
+    pub fn touched(&self, mapping: &MappingName, now: Timestamp) -> Option<Timestamp> {
+        self.with(mapping, |wave| {
+            let touched = |seen: &Option<Seen>| seen.map_or(now, |seen| seen.fingerprint.last_touched());
+            wave.changed.values().map(touched).max()
+        })
+    }
+
     /// All that is kept in mind of a mapping.
     #[must_use]
     pub fn of(&self, mapping: &MappingName) -> Changed {
@@ -153,7 +162,6 @@ mod tests {
     use super::*;
     use crate::file::sighting::Trust;
     use crate::file::{ContentHash, Fingerprint};
-    use crate::timestamp::Timestamp;
 
     fn key(path: &str) -> Key {
         Key::new(MappingName::new("m"), RelPath::from_bytes(path.as_bytes()).unwrap())

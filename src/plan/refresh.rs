@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use jiff::fmt::friendly::SpanPrinter;
 
 use super::Action;
+use super::returning::earlier;
 use crate::file::entry::{Aside, AsideState};
 use crate::file::sighting::Whole;
 use crate::file::{Attempt, Entry, Part, RelPath, Version};
@@ -36,12 +37,16 @@ pub struct Difference<'w> {
     pub added: Vec<&'w Part>,
 }
 
-/// What of a bundle's members has changed; none if that is not why it would be sent: it never was, or its lead changed too.
+/// What of a bundle's members has changed; none if that is not why it would be sent: it never was, or its lead changed too. Nor
+/// is anything sent where an earlier version came back.
 #[must_use]
 pub fn difference<'w>(entry: &Entry, whole: &'w Whole) -> Option<Difference<'w>> {
     let current = entry.current.as_ref()?;
     let (lead, members) = whole.parts.split_first()?;
     if lead.content != current.lead.part.content || lead.name != current.lead.part.name {
+        return None;
+    }
+    if earlier(entry, whole).is_some() {
         return None;
     }
     let mut difference = Difference::default();

@@ -250,10 +250,26 @@ async fn a_quiet_hour_sends_them_by_itself() {
     world.write("wood.png", b"second coat");
     running.until(|event| matches!(event, Event::Stepped(step) if step.is == State::Held)).await;
     assert_eq!(sent(&world), Vec::<String>::new());
+    // One is sent for its own sake, so that the ledger knows the new bytes, and the others wait on.
+    world.write("b.obj", b"mtllib b.mtl\no edited\n");
     world.until_requests("POST", UPLOAD, 3).await;
     running.synced(&world, &SENT).await;
     running.until(|event| matches!(event, Event::Quiet)).await;
     assert_eq!(sent(&world), SENT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undone_repaint_is_not_held_since_nothing_is_sent() {
+    let world = painted().await;
+    world.sync().await;
+    world.versync(&["retry", "studio"]).await;
+    world.sync().await;
+    assert_eq!(sent(&world), SENT);
+    world.emulator.clear_requests();
+    world.write("wood.png", b"first coat");
+    world.sync().await;
+    assert_eq!(states(&world, &THREE), [State::Synced; 3]);
+    assert_eq!(sent(&world), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

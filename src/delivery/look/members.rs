@@ -151,7 +151,8 @@ fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member
         Ok(seen) => match reopened(desk, post, row.as_ref(), path, &seen, rested) {
             Some(unrest) => Member::Instead(unrest),
             None => {
-                if desk.refreshes.read(key).is_some() || row.is_some_and(|row| row != seen) {
+                let is_changed = row.is_some_and(|row| row != seen) && desk.ledger.has_several_leads(key)?;
+                if is_changed || desk.refreshes.read(key).is_some() {
                     desk.refreshes.changed(key, Some(seen));
                 }
                 Member::Whole(Part { name, path: path.clone(), content: seen.content }, seen, doubt)
