@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Pass, Planned, Refresh};
+use super::{Deed, Pass, Planned, Refresh};
 use crate::ambient;
 use crate::cli::failure::Failure;
 use crate::desk::Desk;
@@ -22,20 +22,28 @@ pub(super) fn survey(
     mapping: &Mapping,
     planned: &BTreeMap<Key, Planned>,
 ) -> Result<BTreeMap<RelPath, Refresh>, Failure> {
-    let mut refreshes = BTreeMap::new();
+    let mut changed = Vec::new();
     for (path, seen) in desk.refreshes.of(&mapping.name) {
-        let key = Key::new(mapping.name.clone(), path.clone());
-        if !desk.ledger.has_several_leads(&key)? {
-            continue;
+        if desk.ledger.has_several_leads(&Key::new(mapping.name.clone(), path.clone()))? {
+            changed.push((path, seen.map(|seen| seen.content)));
         }
-        let content = seen.map(|seen| seen.content);
-        let extent = desk.ledger.outdated(&mapping.name, &[(path.clone(), content)])?.extent;
-        if extent.models == 0 {
-            continue;
-        }
-        let is_held = |lead: &Key| planned.get(lead).is_some_and(|it| it.pass == Pass::Held);
-        let is_held = desk.ledger.leads_of(&mapping.name, &path)?.iter().any(is_held);
+    }
+    let all = desk.ledger.outdated(&mapping.name, &changed)?;
+    let policy = &mapping.policy;
+    let is_too_much = all.extent.exceeds(&policy.max_refresh) && !policy.refresh_wait.is_zero();
+    let mut refreshes = BTreeMap::new();
+    for file in changed.into_iter().filter(|(path, _)| all.files.contains(path)) {
+        let is_held = |lead: &Key| {
+            planned.get(lead).is_some_and(|it| match it.deed {
+                // What does not rest yet is held once it does.
+                Deed::Wait => is_too_much,
+                _ => it.pass == Pass::Held,
+            })
+        };
+        let is_held = desk.ledger.leads_of(&mapping.name, &file.0)?.iter().any(is_held);
         let pass = if is_held { Pass::Held } else { Pass::Open };
+        let path = file.0.clone();
+        let extent = desk.ledger.outdated(&mapping.name, &[file])?.extent;
         refreshes.insert(path, Refresh { extent, pass });
     }
     Ok(refreshes)
