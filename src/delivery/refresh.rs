@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::look;
 use crate::agenda::Errand;
 use crate::ambient;
-use crate::desk::{Census, Desk, Post, Tally};
+use crate::desk::{Census, Changed, Desk, Post, Tally, Waves};
 use crate::disk::{self, Kind};
 use crate::file::content::Content;
 use crate::file::part::version_of;
@@ -51,50 +51,55 @@ pub(super) fn instead(
     if refresh::is_let_go(stored, version) {
         return Ok(None);
     }
-    let touched = desk.refreshes.touched(&lead.mapping, now).unwrap_or(now);
-    if refresh::is_quiet(entry, touched, policy, now) {
+    let (mapping, gap) = (&lead.mapping, policy.settle_max);
+    let waves = desk.refreshes.waves(mapping, mine.keys(), gap, now);
+    let known = desk.refreshes.of(mapping, &waves, gap, now);
+    let touched = known.values().map(|seen| seen.map_or(now, |seen| seen.fingerprint.last_touched())).max();
+    if refresh::is_quiet(entry, touched.unwrap_or(now), policy, now) {
         return Ok(None);
     }
     if let Some(aside) = refresh::standing(entry, version, policy) {
         return Ok(Some(Action::StandAside(aside.clone(), None)));
     }
-    let tally = tally(desk, &lead.mapping, &mine, policy)?;
+    let tally = tally(desk, mapping, &mine, waves, &known, policy)?;
     let Some(file) = mine.into_keys().next() else { return Ok(None) };
     let blast = Blast {
         file,
         others: tally.files.len().saturating_sub(1),
         extent: tally.extent,
-        is_open: tally.extent.models <= PATIENT && !desk.refreshes.is_known(&lead.mapping),
+        is_open: tally.extent.models <= PATIENT && !desk.refreshes.is_known(mapping),
     };
     Ok(refresh::weigh(version, &blast, policy, now))
 }
 
-/// What all that has changed would send anew. What was counted a moment ago will do, if it has `mine` in it and is of all that is
-/// known, or too much already.
+/// What all that has changed together would send anew. What was counted a moment ago will do, if it has `mine` in it and is of all
+/// that is known, or too much already.
 fn tally(
     desk: &Desk,
     mapping: &MappingName,
     mine: &BTreeMap<RelPath, Option<Content>>,
+    waves: Waves,
+    known: &Changed,
     policy: &Policy,
 ) -> Result<Arc<Tally>, ledger::Error> {
     let now = ambient::tick();
-    if let Some((tally, census)) = desk.refreshes.tally(mapping, now) {
+    if let Some((tally, census)) = desk.refreshes.tally(mapping, &waves, now) {
         let has_mine = mine.iter().all(|(path, content)| tally.files.get(path) == Some(content));
         if has_mine && (census == Census::Complete || tally.extent.exceeds(&policy.max_refresh)) {
             return Ok(tally);
         }
     }
-    let known = desk.refreshes.of(mapping);
     let mut changed = Vec::new();
-    for (path, seen) in &known {
+    for (path, seen) in known {
         if desk.ledger.has_several_leads(&Key::new(mapping.clone(), path.clone()))? {
             changed.push((path.clone(), seen.map(|seen| seen.content)));
         }
     }
     let outdated = desk.ledger.outdated(mapping, &changed)?;
     changed.retain(|(path, _)| outdated.files.contains(path));
-    let tally = Arc::new(Tally { files: changed.into_iter().collect(), extent: outdated.extent, at: now });
-    desk.refreshes.counted(mapping, &known, &tally);
+    let tally =
+        Arc::new(Tally { waves, files: changed.into_iter().collect(), extent: outdated.extent, at: now });
+    desk.refreshes.counted(mapping, known, &tally);
     Ok(tally)
 }
 

@@ -23,16 +23,15 @@ pub(super) fn survey(
     planned: &BTreeMap<Key, Planned>,
 ) -> Result<BTreeMap<RelPath, Refresh>, Failure> {
     let mut changed = Vec::new();
-    for (path, seen) in desk.refreshes.of(&mapping.name) {
+    for (path, seen) in desk.refreshes.all(&mapping.name) {
         if desk.ledger.has_several_leads(&Key::new(mapping.name.clone(), path.clone()))? {
             changed.push((path, seen.map(|seen| seen.content)));
         }
     }
     let all = desk.ledger.outdated(&mapping.name, &changed)?;
-    let policy = &mapping.policy;
-    let is_too_much = all.extent.exceeds(&policy.max_refresh) && !policy.refresh_wait.is_zero();
     let mut refreshes = BTreeMap::new();
     for file in changed.into_iter().filter(|(path, _)| all.files.contains(path)) {
+        let is_too_much = is_too_much(desk, mapping, &file.0)?;
         let is_held = |lead: &Key| {
             planned.get(lead).is_some_and(|it| match it.deed {
                 // What does not rest yet is held once it does.
@@ -47,6 +46,17 @@ pub(super) fn survey(
         refreshes.insert(path, Refresh { extent, pass });
     }
     Ok(refreshes)
+}
+
+/// Whether a file sends too much anew, together with what changed in one go with it.
+fn is_too_much(desk: &Desk, mapping: &Mapping, file: &RelPath) -> Result<bool, ledger::Error> {
+    let (name, policy, now) = (&mapping.name, &mapping.policy, ambient::now());
+    let waves = desk.refreshes.waves(name, std::iter::once(file), policy.settle_max, now);
+    let known = desk.refreshes.of(name, &waves, policy.settle_max, now);
+    let changed: Vec<_> =
+        known.into_iter().map(|(path, seen)| (path, seen.map(|seen| seen.content))).collect();
+    let extent = desk.ledger.outdated(name, &changed)?.extent;
+    Ok(extent.exceeds(&policy.max_refresh) && !policy.refresh_wait.is_zero())
 }
 
 /// Of a mapping that somebody else works on: the files that what is held was sent with, and that are others now. Reads only
