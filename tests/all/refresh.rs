@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use versync::daemon::{Event, Why};
+use versync::emulator::{Fault, FaultKind};
 use versync::file::State;
 
 use crate::world::World;
@@ -104,6 +105,46 @@ async fn whoever_tries_one_of_them_first_has_not_asked_for_the_others() {
     world.versync(&["retry", "--all"]).await;
     world.sync().await;
     assert_eq!(sent(&world), SENT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_let_go_is_sent_once_although_the_cloud_was_in_trouble_at_first() {
+    let world = painted().await;
+    world.sync().await;
+    world.versync(&["retry", "studio"]).await;
+    let trouble = FaultKind::Status { status: 503, body: String::new() };
+    world.emulator.fault(Fault::next("POST", UPLOAD, trouble).every());
+    let (ending, _) = world.sync().await;
+    assert!(matches!(ending.why, Why::CloudTrouble(_)), "{:?}", ending.why);
+    world.emulator.clear_faults();
+    world.emulator.clear_requests();
+    world.sync().await;
+    assert_eq!(sent(&world), SENT);
+    assert_eq!(states(&world, &THREE), [State::Synced; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_leads_a_bundle_is_sent_itself_and_what_carries_it_is_held() {
+    let world = World::new().await;
+    world.options("max_refresh = 1");
+    world.write("layer.usda", b"#usda 1.0\n(\n)\n");
+    for scene in ["one", "two"] {
+        let text = format!("#usda 1.0\n(\n    doc = \"{scene}\"\n    subLayers = [@./layer.usda@]\n)\n");
+        world.write(&format!("{scene}.usda"), text.as_bytes());
+    }
+    world.sync().await;
+    world.emulator.clear_requests();
+    world.write("layer.usda", b"#usda 1.0\n(\n    doc = \"edited\"\n)\n");
+    for _ in 0..2 {
+        world.sync().await;
+        assert_eq!(sent(&world), ["layer.usda"]);
+        let held = ["one.usda", "two.usda"].map(|scene| world.entry(scene).state());
+        assert_eq!(held, [State::Held; 2]);
+    }
+    let path = world.root().join("layer.usda");
+    world.versync(&["retry", path.to_str().unwrap()]).await;
+    world.sync().await;
+    assert_eq!(sent(&world), ["layer.usda", "one.usda", "two.usda"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
