@@ -284,7 +284,7 @@ async fn a_running_service_holds_hears_a_retry_and_holds_again_after_a_restart()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_hour_sends_them_by_itself() {
     let world = World::new().await;
-    world.options("max_refresh = 2\nrefresh_wait = \"1500ms\"");
+    world.options("max_refresh = 2\nrefresh_wait = \"3s\"");
     kit(&world, &THREE, "wood.png");
     let mut running = world.run().await;
     world.emulator.clear_requests();
