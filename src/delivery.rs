@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::agenda::{Errand, Reach};
 use crate::ambient;
 use crate::deed;
-use crate::desk::{Desk, Post, Sends};
+use crate::desk::{Desk, Post, Sends, Walk};
 use crate::file::entry::{AsideState, Entry, Travels};
 use crate::file::part::version_of;
 use crate::file::sighting::Seen;
@@ -78,7 +78,7 @@ pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Erro
         return Ok(unconsidered(stored));
     }
     let sighting = look::look(desk, post, &stored, errand)?;
-    let entry = absorb(stored.clone(), &sighting);
+    let mut entry = absorb(stored.clone(), &sighting);
     let origin = match &sighting {
         Sighting::Whole(whole) if entry.is_unsent() => trace::origin(desk, &errand.key, whole)?,
         _ => Origin::Nowhere,
@@ -88,7 +88,7 @@ pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Erro
     if let (Action::Consult, Origin::Nowhere, Sighting::Whole(whole)) = (&action, &origin, &sighting)
         && let Some(instead) = refresh::instead(desk, post, &errand.key, &stored, &entry, whole)?
     {
-        action = instead;
+        (action, entry.wanted) = instead;
     }
     if let Some(clearance) = reckon::granted(desk, post, errand, &entry, &sighting, &action)? {
         action = Action::Clear(clearance);
@@ -111,11 +111,17 @@ fn is_theirs(desk: &Desk, stored: &Entry, errand: &Errand, leads: &[Key]) -> boo
 }
 
 /// Takes one step of one bundle.
-pub async fn step(desk: Arc<Desk>, errand: Errand) -> Ended {
+pub fn step(desk: Arc<Desk>, errand: Errand) -> impl Future<Output = Ended> + Send {
+    // Before anybody who was handed out later can ask whether all is known that has changed.
+    let walk = is_dependent(&errand.key.path).then(|| desk.refreshes.walk(&errand.key.mapping));
+    take(desk, errand, walk)
+}
+
+async fn take(desk: Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Ended {
     let key = errand.key.clone();
     #[cfg(test)]
     assert!(!key.path.name().starts_with(b"panics"), "as the test wants it");
-    match try_step(&desk, errand).await {
+    match try_step(&desk, errand, walk).await {
         Ok(ended) => ended,
         // Without its ledger the process must not go on: what it did could not be remembered.
         Err(error) => Ended {
@@ -130,7 +136,7 @@ pub async fn step(desk: Arc<Desk>, errand: Errand) -> Ended {
     }
 }
 
-async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Error> {
+async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Result<Ended, ledger::Error> {
     let key = errand.key.clone();
     let Some(post) = desk.posts.get(&key.mapping).cloned() else {
         return Ok(Ended {
@@ -156,6 +162,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
                 refresh::note(&desk, &post, &errand, &leads)?;
                 return Ok::<_, ledger::Error>((stored, leads, None));
             }
+            drop(walk);
             let considered = consider(&desk, &errand)?;
             Ok((stored, leads, Some(considered)))
         })

@@ -25,7 +25,7 @@ use crate::patience::Patience;
 use crate::shelf::Shelf;
 use crate::timestamp::{Tick, Timestamp};
 
-pub use refreshes::{Census, Changed, Refreshes, Tally, Waves};
+pub use refreshes::{Census, Changed, Refreshes, Tally, Walk, Waves};
 
 /// Everything that a step works with. Replaced as a whole by a reload; steps that are out keep theirs.
 #[derive(Debug)]

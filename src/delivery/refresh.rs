@@ -12,7 +12,7 @@ use crate::disk::{self, Kind};
 use crate::file::content::Content;
 use crate::file::part::version_of;
 use crate::file::sighting::Whole;
-use crate::file::{Entry, Key, MappingName, RelPath};
+use crate::file::{Entry, Key, MappingName, RelPath, Version};
 use crate::ledger;
 use crate::mapping::Policy;
 use crate::plan::refresh::{self, Blast};
@@ -22,8 +22,8 @@ use crate::timestamp::Timestamp;
 /// How many models wait until a walk has shown what else has changed. The walk itself waits while the agenda is full.
 const PATIENT: u64 = 1_000;
 
-/// What is done instead of sending a bundle; none if it may be sent. `stored` is the ledger's entry, `entry` the same with what was
-/// just seen.
+/// What is done instead of sending a bundle, and which version is wanted then; none if it may be sent. `stored` is the ledger's
+/// entry, `entry` the same with what was just seen.
 pub(super) fn instead(
     desk: &Desk,
     post: &Post,
@@ -31,7 +31,7 @@ pub(super) fn instead(
     stored: &Entry,
     entry: &Entry,
     whole: &Whole,
-) -> Result<Option<Action>, ledger::Error> {
+) -> Result<Option<(Action, Option<Version>)>, ledger::Error> {
     let Some(difference) = refresh::difference(entry, whole) else { return Ok(None) };
     let key = |path: &RelPath| Key::new(lead.mapping.clone(), path.clone());
     for part in difference.changed.iter().chain(&difference.added) {
@@ -59,7 +59,7 @@ pub(super) fn instead(
         return Ok(None);
     }
     if let Some(aside) = refresh::standing(entry, version, policy) {
-        return Ok(Some(Action::StandAside(aside.clone(), None)));
+        return Ok(Some((Action::StandAside(aside.clone(), None), Some(version))));
     }
     let tally = tally(desk, mapping, &mine, waves, &known, policy)?;
     let Some(file) = mine.into_keys().next() else { return Ok(None) };
@@ -69,7 +69,11 @@ pub(super) fn instead(
         extent: tally.extent,
         is_open: tally.extent.models <= PATIENT && !desk.refreshes.is_known(mapping),
     };
-    Ok(refresh::weigh(version, &blast, policy, now))
+    Ok(refresh::weigh(version, &blast, policy, now).map(|action| {
+        // What only waits is not decided: to want it now would be to let it go.
+        let wanted = if matches!(action, Action::Wait(_)) { stored.wanted } else { Some(version) };
+        (action, wanted)
+    }))
 }
 
 /// What all that has changed together would send anew. What was counted a moment ago will do, if it has `mine` in it and is of all
@@ -108,7 +112,6 @@ pub(super) fn note(desk: &Desk, post: &Post, errand: &Errand, leads: &[Key]) -> 
     let key = &errand.key;
     let [_, _, ..] = leads else { return Ok(()) };
     let Some(row) = desk.ledger.seen(key)? else { return Ok(()) };
-    let _walk = desk.refreshes.walk(&key.mapping);
     match disk::stat(&post.root, &key.path) {
         Ok(stat) if stat.kind == Kind::File && is_same_file(&row, &stat.fingerprint) => {
             if desk.refreshes.read(key).is_some() {

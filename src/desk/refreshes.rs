@@ -25,7 +25,7 @@ const TALLIES: usize = 16;
 
 /// Changed files that models share, by mapping.
 #[derive(Debug, Default)]
-pub struct Refreshes(Mutex<HashMap<MappingName, Shared>>);
+pub struct Refreshes(Arc<Mutex<HashMap<MappingName, Shared>>>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -162,9 +162,9 @@ impl Refreshes {
 
     /// Somebody is finding out what has changed in a mapping, until the walk is dropped.
     #[must_use]
-    pub fn walk(&self, mapping: &MappingName) -> Walk<'_> {
+    pub fn walk(&self, mapping: &MappingName) -> Walk {
         self.with(mapping, |shared| shared.walks += 1);
-        Walk { refreshes: self, mapping: mapping.clone() }
+        Walk { refreshes: Self(Arc::clone(&self.0)), mapping: mapping.clone() }
     }
 
     /// Whether nobody is any more.
@@ -210,12 +210,12 @@ impl Shared {
 
 /// Somebody is finding out what has changed.
 #[derive(Debug)]
-pub struct Walk<'r> {
-    refreshes: &'r Refreshes,
+pub struct Walk {
+    refreshes: Refreshes,
     mapping: MappingName,
 }
 
-impl Drop for Walk<'_> {
+impl Drop for Walk {
     fn drop(&mut self) {
         self.refreshes.with(&self.mapping, |shared| shared.walks = shared.walks.saturating_sub(1));
     }
