@@ -10,6 +10,7 @@ mod clock;
 mod command;
 mod hearing;
 mod life;
+mod lull;
 mod noting;
 mod once;
 mod pause;
@@ -206,6 +207,7 @@ pub async fn run(
         told: Tick::default(),
         owed: BTreeSet::new(),
         reckonings: BTreeSet::new(),
+        lulls: BTreeMap::new(),
         refused: None,
         vigil: Vigil::default(),
         pulse: Pulse::default(),
@@ -238,6 +240,7 @@ pub async fn run(
 
     while daemon.end.is_none() {
         daemon.settle_owed().await;
+        daemon.end_lulls();
         daemon.begin();
         daemon.publish().await;
         daemon.beat().await;
@@ -315,6 +318,8 @@ struct Daemon {
     owed: BTreeSet<Key>,
     /// Mappings of which it has to be reckoned what may be taken away from the cloud.
     reckonings: BTreeSet<MappingName>,
+    /// When it is looked at again what is held until shared files have stood still.
+    lulls: BTreeMap<MappingName, Tick>,
     /// When the configuration was read again and refused, and why.
     refused: Option<(Timestamp, String)>,
     /// Whether file systems answer.
@@ -394,9 +399,10 @@ impl Daemon {
             Mode::Once(_) => None,
         };
         let told = (!self.barriers.is_empty()).then_some(steer::TOLD_EVERY);
-        let vigil = self.next_vigil(now);
+        let (vigil, lull) = (self.next_vigil(now), self.next_lull(now));
         let record = if self.was_quiet { self.record.pause(now) } else { None };
-        [due, surveys.map(|due| due.since(now)), watchdog, told, vigil, record].into_iter().flatten().min()
+        let all = [due, surveys.map(|due| due.since(now)), watchdog, told, vigil, lull, record];
+        all.into_iter().flatten().min()
     }
 
     fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {

@@ -8,6 +8,7 @@ mod consider;
 mod hold;
 mod look;
 mod reckon;
+mod refresh;
 mod release;
 mod seekers;
 mod series;
@@ -18,11 +19,12 @@ use std::sync::Arc;
 use crate::agenda::{Errand, Reach};
 use crate::ambient;
 use crate::deed;
-use crate::desk::{Desk, Post, Sends};
+use crate::desk::{Desk, Post, Sends, Walk};
 use crate::file::entry::{AsideState, Entry, Travels};
 use crate::file::sighting::Seen;
 use crate::file::{Key, RelPath, Sighting, State};
 use crate::ledger::{self, Swapped};
+use crate::mapping::format::is_dependent;
 use crate::plan::{self, Action, Moment, Origin, Outcome, Remote};
 use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
@@ -31,6 +33,7 @@ pub use again::{Rearmed, rearm};
 pub use barred::bar;
 pub use consider::{Considered, consider};
 pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
+pub use refresh::{carriers, held_since};
 pub use series::Heir;
 
 /// How a step ended.
@@ -53,11 +56,17 @@ pub struct Ended {
 }
 
 /// Takes one step of one bundle.
-pub async fn step(desk: Arc<Desk>, errand: Errand) -> Ended {
+pub fn step(desk: Arc<Desk>, errand: Errand) -> impl Future<Output = Ended> + Send {
+    // Before anybody who was handed out later can ask whether all is known that has changed.
+    let walk = is_dependent(&errand.key.path).then(|| desk.refreshes.walk(&errand.key.mapping));
+    take(desk, errand, walk)
+}
+
+async fn take(desk: Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Ended {
     let key = errand.key.clone();
     #[cfg(test)]
     assert!(!key.path.name().starts_with(b"panics"), "as the test wants it");
-    match try_step(&desk, errand).await {
+    match try_step(&desk, errand, walk).await {
         Ok(ended) => ended,
         // Without its ledger the process must not go on: what it did could not be remembered.
         Err(error) => Ended {
@@ -72,7 +81,7 @@ pub async fn step(desk: Arc<Desk>, errand: Errand) -> Ended {
     }
 }
 
-async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Error> {
+async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Result<Ended, ledger::Error> {
     let key = errand.key.clone();
     let Some(post) = desk.posts.get(&key.mapping).cloned() else {
         return Ok(Ended {
@@ -95,7 +104,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             let stored = desk.ledger.entry(&errand.key)?;
             let seekers = seekers::called(&desk, &errand.key)?;
             let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
-            let mut considered = consider::consider_with(&desk, &errand, stored.clone(), &leads)?;
+            let mut considered = consider::consider_with(&desk, &errand, stored.clone(), &leads, walk)?;
             if !considered.instead.is_empty() {
                 series::demote(&desk, &errand.key, &stored)?;
             }

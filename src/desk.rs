@@ -1,5 +1,7 @@
 //! What the flows work at: mappings and doors, laid out once. Holds, and does nothing.
 
+mod refreshes;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -23,6 +25,8 @@ use crate::pace::Pace;
 use crate::patience::Patience;
 use crate::shelf::Shelf;
 use crate::timestamp::{Tick, Timestamp};
+
+pub use refreshes::{Census, Changed, Refreshes, Tally, Walk, Waves};
 
 /// Everything that a step works with. Replaced as a whole by a reload; steps that are out keep theirs.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub struct Desk {
     pub writers: Writers,
     /// What was last found out of the slices of volumes.
     pub slices: Slices,
+    /// Files that models share and that have changed.
+    pub refreshes: Refreshes,
     /// Paths that held something and are away.
     pub departures: Departures,
     /// Bundles whose remote files may be taken away.
@@ -108,6 +114,7 @@ impl Desk {
             restless: Restless::default(),
             writers: Writers::default(),
             slices: Slices::default(),
+            refreshes: Refreshes::default(),
             departures: Departures::default(),
             grants: Grants::default(),
             reserved: Reserved::default(),

@@ -86,7 +86,7 @@ enum Command {
     Status(status::Arguments),
     /// Tell why a path is where it is: what rule holds it back, what it waits for, what happened to it
     Why(why::Arguments),
-    /// Try again what was blocked, stalled, suspect or failed to convert
+    /// Try again what was blocked, stalled, suspect or failed to convert, and send what is held as part of a refresh
     Retry(steer::Retry),
     /// Have a mapping wait: nothing more of it is sent
     Pause(steer::Flowing),

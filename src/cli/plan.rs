@@ -1,5 +1,6 @@
 //! `versync plan`: what would be done, without doing it and without asking the cloud anything.
 
+mod blast;
 mod gather;
 mod tell;
 
@@ -10,16 +11,18 @@ use super::failure::{Exit, Failure};
 use super::paper::Paper;
 use super::{Global, desk};
 use crate::config::Config;
-use crate::file::{Key, MappingName};
+use crate::file::{Key, MappingName, RelPath};
 use crate::ledger::{self, Ledger, Occupancy, Reader};
+use crate::mapping::Extent;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Nothing is sent, and no ledger is made where there is none. Files that a stat cannot vouch for are read. With --json one \
 object is printed: schema_version, source (survey, or ledger while versync runs), mappings [{name, files, counts \
-{action: {files, bytes}}, troubles []}], and actions [{mapping, path, action, reason, bytes}]. Actions are upload_new, \
-upload_changed, move, look_up, follow, wait, hold, restore, clear, gone, detach and forget.")]
+{action: {files, bytes}}, troubles []}], actions [{mapping, path, action, reason, bytes}], and refreshes [{mapping, path, \
+models, bytes, held}]: the files that several models share and that have changed, with what they send anew. Actions are \
+upload_new, upload_changed, move, look_up, follow, wait, hold, restore, clear, gone, detach and forget.")]
 pub(super) struct Arguments {
     /// Only these mappings
     #[arg(value_name = "MAPPING")]
@@ -63,6 +66,8 @@ struct Planned {
     bytes: u64,
     /// The bundle that it was, if it only moved.
     from: Option<Key>,
+    /// Whether it is held because too many models would be sent with it.
+    pass: Pass,
 }
 
 /// The plan of one mapping.
@@ -72,7 +77,25 @@ struct Outlook {
     /// How many files were met; none if nobody looked.
     files: Option<u64>,
     planned: BTreeMap<Key, Planned>,
+    /// Files that models share and that have changed, by path.
+    refreshes: BTreeMap<RelPath, Refresh>,
     troubles: Vec<String>,
+}
+
+/// What the change of one shared file sends anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refresh {
+    extent: Extent,
+    pass: Pass,
+}
+
+/// Whether the models of a shared file are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// In their turn.
+    Open,
+    /// Not before somebody says so, or time has gone by.
+    Held,
 }
 
 /// Where a plan comes from.
@@ -101,7 +124,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
             (Origin::Survey, outlooks.collect::<Result<Vec<_>, _>>()?)
         }
         Source::Reader(reader) => {
-            let outlooks = mappings.iter().map(|mapping| gather::read(&reader, &mapping.name));
+            let outlooks = mappings.iter().map(|mapping| gather::read(&reader, mapping));
             (Origin::Ledger, outlooks.collect::<Result<Vec<_>, _>>()?)
         }
     };

@@ -74,7 +74,7 @@ pub(super) fn retry(global: &Global, arguments: &Retry, paper: &Paper) -> Result
     let files = render::things(count, "file is", "files are");
     paper.line(&match (count, taker) {
         (0, _) => {
-            "nothing to retry: no file is blocked, stalled, suspect or failed to convert there".to_owned()
+            "nothing to retry: no file is blocked, stalled, suspect, held as part of a refresh, or failed to convert there".to_owned()
         }
         (_, Taker::Daemon) => format!("{files} tried again by the running versync"),
         (_, Taker::Ledger) => {

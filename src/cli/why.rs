@@ -18,10 +18,14 @@ use crate::ledger::{self, JournalLine, Occupancy, Reader};
 use crate::mapping::filter::IgnoredKind;
 use crate::mapping::{Admission, Ignored, Mapping};
 use crate::panel::{Asked, Kind, Place, When};
+use crate::plan::refresh::held;
 use crate::references::readable;
 
 /// How many lines of its journal are shown.
 const LINES: usize = 10;
+
+/// How many of the models that carry a file are asked why they wait.
+const LEADS: usize = 256;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -42,6 +46,8 @@ struct Known {
     journal: Vec<JournalLine>,
     /// Models that refer to it.
     leads: Vec<Key>,
+    /// Why they wait, if they do since it changed.
+    refresh: Option<String>,
     on_disk: &'static str,
     rule: Option<Rule>,
     /// What keeps the mapping as a whole from working.
@@ -68,15 +74,17 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
     let config = desk::configuration(global)?.config;
     let (mapping, path) = status::find(&config, &arguments.path)?;
     let key = mapping.key(path);
-    let (entry, journal, leads, standing, bundle) = match Reader::open(&config.state_dir) {
-        Ok(reader) => (
-            reader.entry(&key)?,
-            reader.journal(&key, LINES)?,
-            reader.leads_of(&key.mapping, &key.path)?,
-            reader.standing(&mapping.name)?,
-            travelling(&reader, mapping, &key)?,
-        ),
-        Err(ledger::Error::Missing(_)) => (Entry::default(), Vec::new(), Vec::new(), None, Bundle::default()),
+    let (entry, journal, leads, refresh, standing, bundle) = match Reader::open(&config.state_dir) {
+        Ok(reader) => {
+            let leads = reader.leads_of(&key.mapping, &key.path)?;
+            let refresh = refresh_of(&reader, &key, &leads)?;
+            let (entry, journal) = (reader.entry(&key)?, reader.journal(&key, LINES)?);
+            let bundle = travelling(&reader, mapping, &key)?;
+            (entry, journal, leads, refresh, reader.standing(&mapping.name)?, bundle)
+        }
+        Err(ledger::Error::Missing(_)) => {
+            (Entry::default(), Vec::new(), Vec::new(), None, None, Bundle::default())
+        }
         Err(error) => return Err(error.into()),
     };
     let asked = Asked::Next { of: Place::new(&key.mapping, &key.path) };
@@ -93,8 +101,20 @@ pub(super) fn run(global: &Global, arguments: &Arguments, paper: &Paper) -> Resu
         });
     let (on_disk, rule, trouble) = look(&config, mapping, &key);
     let occupancy = ledger::occupancy(&config.state_dir)?;
-    let known =
-        Known { key, entry, journal, leads, on_disk, rule, hampered, occupancy, next, trouble, bundle };
+    let known = Known {
+        key,
+        entry,
+        journal,
+        leads,
+        refresh,
+        on_disk,
+        rule,
+        hampered,
+        occupancy,
+        next,
+        trouble,
+        bundle,
+    };
     if paper.is_json() {
         paper.object(&known.object());
     } else {
@@ -118,6 +138,18 @@ fn travelling(reader: &Reader, mapping: &Mapping, key: &Key) -> Result<Bundle, F
     };
     let names = Names { named: &named, kept: &kept, search: mapping.policy.search };
     Ok(Assembly::new(root.clone()).bundle_with(&key.path, names).unwrap_or_default())
+}
+
+/// Why models wait since a file of theirs changed; none if they do not. Asks the first of them only.
+fn refresh_of(reader: &Reader, file: &Key, leads: &[Key]) -> Result<Option<String>, ledger::Error> {
+    let path = file.path.to_string();
+    for lead in leads.iter().take(LEADS) {
+        let entry = reader.entry(lead)?;
+        if let Some(aside) = held(&entry).filter(|aside| aside.reason.contains(&path)) {
+            return Ok(Some(aside.reason.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// What lies there now, and whether a rule keeps it out.
@@ -210,7 +242,9 @@ impl Known {
             return shown(reason);
         }
         if let (false, Some(carried)) = (self.is_known(), render::carried(&self.leads)) {
-            return carried;
+            let held =
+                self.refresh.as_deref().map(|why| format!("; held: {}", shown(why))).unwrap_or_default();
+            return format!("{carried}{held}");
         }
         match (self.state(), rule, self.on_disk) {
             (Some(State::Ignored), Some(rule), _) => format!("a rule keeps it out: {rule}"),

@@ -207,6 +207,7 @@ fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
         ("delete_settle", &mut policy.delete_settle, 1, 7 * day),
         ("rescan_interval", &mut policy.rescan_interval, 10, 30 * day),
         ("bundle_wait", &mut policy.bundle_wait, 0, day),
+        ("refresh_wait", &mut policy.refresh_wait, 0, 30 * day),
     ];
     for (key, wait, least, most) in waits {
         let range = Duration::from_millis(least)..=Duration::from_secs(most);
@@ -244,6 +245,17 @@ fn policy(layered: &Layered<'_, '_>, findings: &mut Findings<'_>) -> Policy {
         .and_then(|given| value::count(&given, 0..=1_000, findings))
         .and_then(|number| u32::try_from(number).ok())
         .unwrap_or_default();
+    if let Some(models) = layered
+        .get("max_refresh", findings)
+        .and_then(|given| value::count(&given, 0..=1_000_000_000, findings))
+    {
+        policy.max_refresh.models = models as u64;
+    }
+    if let Some(bytes) =
+        layered.get("max_refresh_size", findings).and_then(|given| value::size(&given, 0..=1 << 60, findings))
+    {
+        policy.max_refresh.bytes = bytes;
+    }
     policy
 }
 

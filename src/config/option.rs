@@ -65,6 +65,9 @@ pub(super) const ALL: [(&str, &[&str]); 9] = [
             "on_change",
             "keep_versions",
             "on_delete",
+            "max_refresh",
+            "max_refresh_size",
+            "refresh_wait",
         ],
     ),
     (
@@ -92,6 +95,9 @@ pub(super) const ALL: [(&str, &[&str]); 9] = [
             "on_change",
             "keep_versions",
             "on_delete",
+            "max_refresh",
+            "max_refresh_size",
+            "refresh_wait",
         ],
     ),
 ];
@@ -100,10 +106,9 @@ pub(super) const ALL: [(&str, &[&str]); 9] = [
 const LISTS: [&str; 5] = ["command", "endpoint", "include", "exclude", "formats"];
 
 /// Options of the documentation that this version does not honour yet, by table.
-const LATER: [(&str, &str, &str); 5] = [
+const LATER: [(&str, &str, &str); 4] = [
     ("", "control_group", "remove it: only the user that runs versync may steer it"),
     ("limits", "timetable", "remove it, and set `rate` for all day"),
-    ("mapping", "max_refresh", "remove it"),
     ("limits", "batch_max_files", "remove it: every file travels in a request of its own"),
     ("limits", "batch_max_bytes", "remove it: every file travels in a request of its own"),
 ];

@@ -6,7 +6,7 @@ mod messages;
 use std::time::Duration;
 
 use super::*;
-use crate::mapping::{Adopt, Layout, Watch};
+use crate::mapping::{Adopt, Extent, Layout, Watch};
 
 const EXAMPLE: &str = include_str!("../../config/versync.toml");
 
@@ -71,8 +71,13 @@ fn the_example_names_every_option() {
 #[test]
 fn a_mapping_inherits_the_defaults_and_overrides_them() {
     let text = format!(
-        "{}[defaults]\nsettle = \"5s\"\nwatch = \"poll\"\nexclude = [\"wip/\"]\nformats = [\".XYZ\", \"xml\"]\n",
-        with("", TOKEN_FILE, "settle = \"7s\"\nlayout = \"flat\"\nexclude = []\nmax_file_size = \"2 MiB\"")
+        "{}[defaults]\nsettle = \"5s\"\nwatch = \"poll\"\nexclude = [\"wip/\"]\nformats = [\".XYZ\", \"xml\"]\nmax_refresh = 7\n\
+         max_refresh_size = \"1GiB\"\n",
+        with(
+            "",
+            TOKEN_FILE,
+            "settle = \"7s\"\nlayout = \"flat\"\nexclude = []\nmax_file_size = \"2 MiB\"\nmax_refresh_size = 5\nrefresh_wait = \"0s\""
+        )
     );
     let config = parse(&text, "x", &environment(&[])).unwrap_or_else(|e| panic!("{e}"));
     let mapping = &config.mappings[0];
@@ -80,6 +85,8 @@ fn a_mapping_inherits_the_defaults_and_overrides_them() {
     assert_eq!(mapping.policy.watch, Watch::Poll);
     assert_eq!(mapping.policy.adopt, Adopt::Verify);
     assert_eq!(mapping.layout, Layout::Flat);
+    assert_eq!(mapping.policy.max_refresh, Extent { models: 7, bytes: 5 });
+    assert_eq!(mapping.policy.refresh_wait, Duration::ZERO);
     assert!(mapping.filter.rules().exclude.is_empty());
     assert_eq!(mapping.filter.rules().formats.iter().collect::<Vec<_>>(), ["xml", "xyz"]);
     assert_eq!(mapping.filter.rules().max_file_size, Some(2 << 20));

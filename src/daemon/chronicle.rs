@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::delivery::Ended;
+use crate::delivery::{Ended, held_since};
 use crate::file::State;
 use crate::timestamp::Tick;
 use crate::verdict::{Blame, Failure, Verdict};
@@ -51,6 +51,12 @@ impl Chronicle {
                     "synced"
                 );
             }
+            // A thousand models wait for one reason: it is told once.
+            State::Held
+                if held_since(entry).is_some() && self.is_told(entry.reason().unwrap_or_default(), now) =>
+            {
+                tracing::debug!(%bundle, state = ended.is.word(), "state changed");
+            }
             State::Held
             | State::Blocked
             | State::ConversionFailed
@@ -64,6 +70,24 @@ impl Chronicle {
             }
             State::Settling | State::Ready | State::Uploading | State::Converting | State::Ignored => {
                 tracing::debug!(%bundle, state = ended.is.word(), "state changed");
+            }
+        }
+    }
+
+    /// Whether this was told a short while ago; if not, it counts as told now.
+    fn is_told(&mut self, what: &str, now: Tick) -> bool {
+        match self.failures.get_mut(what) {
+            Some(told) if now.since(told.at) < AGAIN => true,
+            Some(told) => {
+                told.at = now;
+                false
+            }
+            None => {
+                if self.failures.len() >= KEPT {
+                    self.failures.clear();
+                }
+                self.failures.insert(what.to_owned(), Told { at: now, since: 0 });
+                false
             }
         }
     }

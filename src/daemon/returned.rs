@@ -56,6 +56,7 @@ impl Daemon {
             self.desk.meter.finished(bytes);
         }
         self.may_clear(&ended);
+        self.may_lull(&ended);
         self.chronicle.step(&ended, now);
         if ended.was != ended.is || ended.reach == Reach::Cloud {
             self.record.touch();

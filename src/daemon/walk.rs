@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Mode;
 use super::hearing::deafness;
-use crate::desk::{Desk, Post};
+use crate::desk::{Desk, Post, Walk};
 use crate::disk::{Watched, Watcher};
 use crate::file::{Key, MappingName, RelPath};
 use crate::ledger;
@@ -45,6 +45,8 @@ pub(super) struct JobEnd {
     pub(super) deaf: Option<String>,
     /// Directories for which the system had no watch left.
     pub(super) unwatched: BTreeSet<RelPath>,
+    /// Until its end is taken in it is not known what has changed: something that it handed out may still be on its way.
+    pub(super) _walk: Option<Walk>,
 }
 
 /// What a job works with, off the async threads.
@@ -60,6 +62,10 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn run(mut self, job: Job) -> JobEnd {
+        let walk = match &job {
+            Job::Survey(_) => Some(self.desk.refreshes.walk(&self.post.mapping.name)),
+            Job::Vanished(_) => None,
+        };
         let mut deaf = None;
         // What lies at the root may be another file system than it was.
         if job == Job::survey(RelPath::root()) {
@@ -80,7 +86,7 @@ impl Work {
         });
         let mapping = self.post.mapping.name.clone();
         let unwatched = unwatched.into_inner().unwrap_or_else(PoisonError::into_inner);
-        JobEnd { mapping, job, result, deaf, unwatched }
+        JobEnd { mapping, job, result, deaf, unwatched, _walk: walk }
     }
 
     fn survey(

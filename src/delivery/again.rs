@@ -34,11 +34,18 @@ pub fn rearm(
     out: &HashSet<Key>,
 ) -> Result<Rearmed, ledger::Error> {
     let now = ambient::now();
+    // What a texture keeps back is lifted by its path, too.
+    let carriers: HashSet<Key> = if below.is_root() {
+        HashSet::new()
+    } else {
+        ledger.leads_below(mapping, below)?.into_iter().collect()
+    };
     let mut rearmed = Rearmed::default();
     let mut batch = Vec::new();
     for state in REARMED {
         for key in ledger.keys_in_state(mapping, state.state())? {
-            if !key.path.is_below(below) {
+            let is_carrier = state == AsideState::Held && carriers.contains(&key);
+            if !is_carrier && !key.path.is_below(below) {
                 continue;
             }
             if out.contains(&key) {

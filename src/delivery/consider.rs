@@ -1,9 +1,9 @@
 //! What would be done about a bundle: a look and a decision, and nothing that changes anything but what is known of references.
 
 use super::series::{self, Heir, Place};
-use super::{look, moment, reckon, trace};
+use super::{look, moment, reckon, refresh, trace};
 use crate::agenda::Errand;
-use crate::desk::{Desk, Post};
+use crate::desk::{Desk, Post, Walk};
 use crate::file::part::version_of;
 use crate::file::{Entry, Key, Sighting};
 use crate::ledger;
@@ -37,14 +37,16 @@ pub struct Considered {
 pub fn consider(desk: &Desk, errand: &Errand) -> Result<Considered, ledger::Error> {
     let stored = desk.ledger.entry(&errand.key)?;
     let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
-    consider_with(desk, errand, stored, &leads)
+    consider_with(desk, errand, stored, &leads, None)
 }
 
+/// As [`consider`], with what the ledger says; `walk` is over once it is known whether what changed travels with others.
 pub(super) fn consider_with(
     desk: &Desk,
     errand: &Errand,
     stored: Entry,
     leads: &[Key],
+    walk: Option<Walk>,
 ) -> Result<Considered, ledger::Error> {
     let key = &errand.key;
     let Some(post) = desk.posts.get(&key.mapping) else {
@@ -52,8 +54,10 @@ pub(super) fn consider_with(
     };
     let carriers = carriers(desk, post, &stored, key, leads)?;
     if !carriers.is_empty() {
+        refresh::note(desk, post, errand, &carriers)?;
         return Ok(unconsidered(stored, carriers));
     }
+    drop(walk);
     let place = series::place(desk, post, &stored, key)?;
     let also: Vec<Key> = match &place {
         Place::Carried(lead) => vec![Key::new(key.mapping.clone(), lead.clone())],
@@ -70,7 +74,7 @@ pub(super) fn consider_with(
         Sighting::Absent(_) => series::heir(desk, post, &stored, errand)?,
         _ => Heir::None,
     };
-    let entry = absorb(stored, &sighting);
+    let mut entry = absorb(stored.clone(), &sighting);
     let origin = match &sighting {
         Sighting::Whole(whole) if entry.is_unsent() => trace::origin(desk, key, whole)?,
         _ => Origin::Nowhere,
@@ -79,6 +83,11 @@ pub(super) fn consider_with(
     let mut action = plan::decide(&entry, &sighting, policy, &origin, &Remote::Unasked, moment());
     if let Heir::Pending(wait) = heir {
         action = Action::Wait(wait);
+    }
+    if let (Action::Consult, Origin::Nowhere, Sighting::Whole(whole)) = (&action, &origin, &sighting)
+        && let Some(instead) = refresh::instead(desk, post, key, &stored, &entry, whole)?
+    {
+        (action, entry.wanted) = instead;
     }
     if let Some(clearance) = reckon::granted(desk, post, errand, &entry, &sighting, &action)? {
         action = Action::Clear(clearance);
@@ -100,7 +109,7 @@ fn unconsidered(entry: Entry, instead: Vec<Key>) -> Considered {
 
 /// The bundles that send a file, where it is only sent with them: one that leads a bundle of its own never is, and neither is
 /// one that was sent by itself before.
-fn carriers(
+pub(super) fn carriers(
     desk: &Desk,
     post: &Post,
     stored: &Entry,

@@ -142,6 +142,11 @@ fn series(
     members::carry(desk, post, entry, errand, whole, &bundle)
 }
 
+/// What is read of a file that travels with others; none if it does not rest, or is nothing that travels.
+pub(super) fn read_member(desk: &Desk, post: &Post, errand: &Errand) -> Result<Option<Seen>, ledger::Error> {
+    members::read(desk, post, errand)
+}
+
 /// What lies below another root than the one we know is neither a new version of a file nor proof of anything.
 fn another_root(desk: &Desk, post: &Post) -> Result<Option<Sighting>, ledger::Error> {
     let Some(pinned) = desk.ledger.root(&post.mapping.name)? else { return Ok(None) };

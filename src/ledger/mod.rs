@@ -13,6 +13,7 @@ mod members;
 mod moves;
 mod names;
 mod reader;
+mod refresh;
 mod row;
 mod save;
 mod schema;
@@ -43,6 +44,7 @@ pub use members::Carried;
 pub use moves::Swapped;
 pub use names::{Lies, Listed, MOST_NAMESAKES, Searches};
 pub use reader::Reader;
+pub use refresh::Outdated;
 pub use standing::{MOST_TROUBLES, Standing};
 pub use tree::{Digest, Known, Listing};
 

@@ -113,6 +113,27 @@ pub struct Policy {
     pub keep_versions: u32,
     /// What becomes of the remote files of a file that is gone from disk.
     pub on_delete: Fate,
+    /// How much may be sent anew because files changed that several models share; what would be more is held.
+    pub max_refresh: Extent,
+    /// How long such files must stand still until what is held for their sake is sent all the same.
+    pub refresh_wait: Duration,
+}
+
+/// How much of a mapping something concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// How many models.
+    pub models: u64,
+    /// How many bytes they have together, each with all that travels with it.
+    pub bytes: u64,
+}
+
+impl Extent {
+    /// Whether it has more models or more bytes than `limit`.
+    #[must_use]
+    pub const fn exceeds(&self, limit: &Self) -> bool {
+        self.models > limit.models || self.bytes > limit.bytes
+    }
 }
 
 impl Policy {
@@ -181,6 +202,8 @@ impl Default for Policy {
             on_change: Fate::default(),
             keep_versions: 0,
             on_delete: Fate::default(),
+            max_refresh: Extent { models: 100, bytes: 10 << 30 },
+            refresh_wait: Duration::from_secs(3600),
         }
     }
 }

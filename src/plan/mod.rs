@@ -10,6 +10,7 @@ mod decide;
 mod lives;
 mod moves;
 mod rearm;
+pub mod refresh;
 mod returning;
 mod unused;
 

@@ -41,6 +41,10 @@ pub fn rearm(entry: &Entry, now: Timestamp) -> Option<Entry> {
             let copies = entry.copies.iter().cloned().chain(left).collect();
             Some(Entry { attempt: Attempt::Idle, copies, aside: None, ..entry.clone() })
         }
+        // It goes to the cloud as it is, however many go with it.
+        (AsideState::Held, Attempt::Idle) if aside.version.is_some() => {
+            Some(Entry { aside: None, wanted: aside.version, ..entry.clone() })
+        }
         // What is under way comes to its end by itself; what waits for something local is looked at whenever that changes.
         (
             AsideState::Blocked | AsideState::ConversionFailed | AsideState::Suspect,
@@ -59,8 +63,13 @@ pub fn rearm(entry: &Entry, now: Timestamp) -> Option<Entry> {
 }
 
 /// The states that [`rearm`] may lift.
-pub const REARMED: [AsideState; 4] =
-    [AsideState::Blocked, AsideState::ConversionFailed, AsideState::Stalled, AsideState::Suspect];
+pub const REARMED: [AsideState; 5] = [
+    AsideState::Blocked,
+    AsideState::ConversionFailed,
+    AsideState::Stalled,
+    AsideState::Suspect,
+    AsideState::Held,
+];
 
 #[cfg(test)]
 mod tests {
@@ -105,9 +114,19 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_that_is_held_is_what_is_wanted_again() {
+        let version = Some(Version(ContentHash([1; 32])));
+        let again = rearm(&aside(AsideState::Held), Timestamp::EPOCH).unwrap();
+        assert_eq!((again.aside, again.wanted), (None, version));
+    }
+
+    #[test]
     fn what_waits_for_something_local_or_is_gone_is_left_as_it_is() {
         for state in [AsideState::Settling, AsideState::Held, AsideState::Detached, AsideState::Deleted] {
-            assert_eq!(rearm(&aside(state), Timestamp::EPOCH), None, "{state:?}");
+            let mut entry = aside(state);
+            // A hold of one version is a refresh that waits for somebody to say so.
+            entry.aside.as_mut().unwrap().version = None;
+            assert_eq!(rearm(&entry, Timestamp::EPOCH), None, "{state:?}");
         }
         assert_eq!(rearm(&Entry::default(), Timestamp::EPOCH), None);
     }

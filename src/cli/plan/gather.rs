@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Deed, Outlook, Planned, Plans};
+use super::{Deed, Outlook, Pass, Planned, Plans, blast};
 use crate::agenda::{Errand, Voucher};
 use crate::ambient;
 use crate::cli::failure::Failure;
@@ -32,18 +32,29 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
             mapping: mapping.name.clone(),
             files: None,
             planned: BTreeMap::new(),
+            refreshes: BTreeMap::new(),
             troubles: Vec::new(),
         });
     };
     let plans = Plans::default();
     let failed: Mutex<Option<ledger::Error>> = Mutex::default();
+    let carriers: Mutex<BTreeSet<Key>> = Mutex::default();
     // It is called by the threads that walk, so that files are read side by side.
     let found = |found: Found| {
         let (key, size) = match found {
             Found::There(key, size) | Found::Changed(key, size) => (key, size),
             Found::Away(key) => (key, 0),
         };
-        if let Err(error) = consider(desk, key, size, &plans) {
+        let carried = if is_slice(&key.path) { Ok(None) } else { delivery::carriers(desk, &errand(&key)) };
+        let met = match carried {
+            Ok(Some(leads)) => {
+                carriers.lock().unwrap_or_else(PoisonError::into_inner).extend(leads);
+                Ok(())
+            }
+            Ok(None) => consider(desk, key, size, &plans),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = met {
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     };
@@ -63,6 +74,12 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
         }
     };
     if files.is_some() {
+        // Only now, when all files are known that have changed.
+        for key in carriers.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if !is_planned(&plans, &key) {
+                consider(desk, key, 0, &plans)?;
+            }
+        }
         the_rest(desk, &mapping.name, &plans)?;
         clearances(desk, mapping, &plans)?;
     } else {
@@ -72,7 +89,8 @@ pub(super) fn survey(desk: &Desk, mapping: &Mapping) -> Result<Outlook, Failure>
     // What only moved is not gone.
     let origins: BTreeSet<Key> = planned.values().filter_map(|it| it.from.clone()).collect();
     planned.retain(|key, it| it.deed != Deed::Gone || !origins.contains(key));
-    Ok(Outlook { mapping: mapping.name.clone(), files, planned, troubles })
+    let refreshes = blast::survey(desk, mapping, &planned)?;
+    Ok(Outlook { mapping: mapping.name.clone(), files, planned, refreshes, troubles })
 }
 
 /// What the policies would take away of bundles that a survey does not bring up: it needs an agreement and a quiet moment.
@@ -103,7 +121,7 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
                 Cause::Replaced => "newer versions replaced them",
             };
             let reason = format!("{files} to be {}: {why}", it.fate.done());
-            let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None };
+            let planned = Planned { deed: Deed::Clear, reason, bytes: 0, from: None, pass: Pass::Open };
             plans.planned().entry(key).or_insert(planned);
         }
     }
@@ -112,21 +130,20 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
 
 /// What a survey leaves out: attempts that are open, and files that stand aside.
 fn the_rest(desk: &Desk, mapping: &MappingName, plans: &Plans) -> Result<(), Failure> {
-    let is_planned = |key: &Key| plans.planned().contains_key(key);
     let mut after: Option<RelPath> = None;
     loop {
         let page = desk.ledger.open_keys(mapping, after.as_ref(), PAGE)?;
         let Some(last) = page.last() else { break };
         after = Some(last.path.clone());
         for key in page {
-            if !is_planned(&key) {
+            if !is_planned(plans, &key) {
                 consider(desk, key, 0, plans)?;
             }
         }
     }
     for state in STANDING {
         for key in desk.ledger.keys_in_state(mapping, state)? {
-            if !is_planned(&key) {
+            if !is_planned(plans, &key) {
                 consider(desk, key, 0, plans)?;
             }
         }
@@ -134,9 +151,17 @@ fn the_rest(desk: &Desk, mapping: &MappingName, plans: &Plans) -> Result<(), Fai
     Ok(())
 }
 
-fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledger::Error> {
+fn is_planned(plans: &Plans, key: &Key) -> bool {
+    plans.planned().contains_key(key)
+}
+
+fn errand(key: &Key) -> Errand {
     let now = ambient::tick();
-    let errand = Errand { key, voucher: Voucher::Scanned, heard: now, noted: now };
+    Errand { key: key.clone(), voucher: Voucher::Scanned, heard: now, noted: now }
+}
+
+fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledger::Error> {
+    let errand = errand(&key);
     let considered = delivery::consider(desk, &errand)?;
     let mut others = considered.instead.clone();
     if is_slice(&errand.key.path) {
@@ -145,7 +170,7 @@ fn consider(desk: &Desk, key: Key, size: u64, plans: &Plans) -> Result<(), ledge
     }
     for lead in others {
         // A thousand files of one bundle ask for one look.
-        let is_first = !plans.planned().contains_key(&lead) && plans.asked().insert(lead.clone());
+        let is_first = !is_planned(plans, &lead) && plans.asked().insert(lead.clone());
         if is_first {
             consider(desk, lead, 0, plans)?;
         }
@@ -161,7 +186,7 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
     let Considered { entry, sighting, origin, action, heir, .. } = considered;
     if let Heir::Slice(heir) = heir {
         let reason = format!("it is gone from disk; {} leads the series now", heir.path);
-        return Some(Planned { deed: Deed::UploadChanged, reason, bytes: 0, from: None });
+        return Some(Planned { deed: Deed::UploadChanged, reason, bytes: 0, from: None, pass: Pass::Open });
     }
     let size = match (sighting, entry.attempt.intent()) {
         (_, Some(intent)) => intent.parts.iter().map(|part| part.content.size).sum(),
@@ -204,7 +229,13 @@ fn planned(considered: &Considered, size: u64) -> Option<Planned> {
         (Deed::Move, Origin::Moved(from)) => Some(from.key.clone()),
         (_, Origin::Moved(_) | Origin::Nowhere | Origin::Pending(_)) => None,
     };
-    Some(Planned { deed, reason, bytes, from })
+    let pass = match action {
+        Action::StandAside(aside, _) if aside.state == AsideState::Held && aside.version.is_some() => {
+            Pass::Held
+        }
+        _ => Pass::Open,
+    };
+    Some(Planned { deed, reason, bytes, from, pass })
 }
 
 /// Of how many slices a series consists.
@@ -222,7 +253,8 @@ fn sending(entry: &Entry) -> (Deed, String) {
 }
 
 /// What an instance at work has before it, by its ledger.
-pub(super) fn read(reader: &Reader, mapping: &MappingName) -> Result<Outlook, Failure> {
+pub(super) fn read(reader: &Reader, of: &Mapping) -> Result<Outlook, Failure> {
+    let mapping = &of.name;
     let mut planned = BTreeMap::new();
     let mut after: Option<RelPath> = None;
     loop {
@@ -241,7 +273,8 @@ pub(super) fn read(reader: &Reader, mapping: &MappingName) -> Result<Outlook, Fa
         }
     }
     let files = reader.standing(mapping)?.map(|standing| standing.files);
-    Ok(Outlook { mapping: mapping.clone(), files, planned, troubles: Vec::new() })
+    let refreshes = blast::read(reader, of)?;
+    Ok(Outlook { mapping: mapping.clone(), files, planned, refreshes, troubles: Vec::new() })
 }
 
 /// What is ahead of a bundle, by its row alone.
@@ -277,7 +310,7 @@ fn ahead(entry: &Entry) -> Planned {
             | State::Deleted,
         ) => (Deed::Hold, told.unwrap_or_default()),
     };
-    Planned { deed, reason, bytes, from: None }
+    Planned { deed, reason, bytes, from: None, pass: Pass::Open }
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Deed, Origin, Outlook};
+use super::{Deed, Origin, Outlook, Pass, Refresh};
 use crate::cli::paper::Paper;
 use crate::cli::render::{self, Table};
-use crate::file::shown;
+use crate::file::{MappingName, RelPath, shown};
 
 pub(super) fn tell(origin: Origin, outlooks: &[Outlook], paper: Paper) {
     if paper.is_json() {
@@ -25,6 +25,14 @@ fn text(outlook: &Outlook) -> Vec<String> {
     for (deed, (files, bytes)) in &totals {
         let size = if *bytes > 0 { format!(" ({})", render::bytes(*bytes)) } else { String::new() };
         lines.push(format!("  {} {}{size}", render::things(*files, "file", "files"), deed.meaning()));
+    }
+    for (path, Refresh { extent, pass }) in &outlook.refreshes {
+        let models = render::things(extent.models, "model", "models");
+        let held = match pass {
+            Pass::Open => "",
+            Pass::Held => ", held",
+        };
+        lines.push(format!("  {path} -> {models}, {}{held}", render::bytes(extent.bytes)));
     }
     if totals.is_empty() && outlook.troubles.is_empty() {
         let files = outlook.files.map(|files| format!(" ({})", render::things(files, "file", "files")));
@@ -63,6 +71,17 @@ fn object(origin: Origin, outlooks: &[Outlook]) -> Value {
         fields.insert("bytes".to_owned(), planned.bytes.into());
         Value::Object(fields)
     });
+    let refresh = |mapping: &MappingName, path: &RelPath, refresh: &Refresh| {
+        let mut fields = render::path_fields(path);
+        fields.insert("mapping".to_owned(), mapping.as_str().into());
+        fields.insert("models".to_owned(), refresh.extent.models.into());
+        fields.insert("bytes".to_owned(), refresh.extent.bytes.into());
+        fields.insert("held".to_owned(), (refresh.pass == Pass::Held).into());
+        Value::Object(fields)
+    };
+    let refreshes = outlooks
+        .iter()
+        .flat_map(|outlook| outlook.refreshes.iter().map(|(path, it)| refresh(&outlook.mapping, path, it)));
     let totals = outlooks.iter().flat_map(Outlook::totals);
     let (files, bytes) = totals
         .filter(|(deed, _)| matches!(deed, Deed::UploadNew | Deed::UploadChanged))
@@ -75,6 +94,7 @@ fn object(origin: Origin, outlooks: &[Outlook]) -> Value {
         },
         "mappings": outlooks.iter().map(mapping).collect::<Vec<_>>(),
         "actions": actions.collect::<Vec<_>>(),
+        "refreshes": refreshes.collect::<Vec<_>>(),
         "upload_files": files,
         "upload_bytes": bytes,
     })

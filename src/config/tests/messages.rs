@@ -27,6 +27,10 @@ fn every_kind_of_fault_is_named_with_its_cure() {
         // Not yet.
         (mapping("symlinks = \"follow\""), "only \"skip\" is", ""),
         (mapping("keep_versions = 3000"), "`3000` is out of range", "from 0 to 1000"),
+        (mapping("max_refresh = -1"), "`-1` is out of range", "from 0 to 1000000000"),
+        (mapping("max_refresh = \"10GiB\""), "a whole number", ""),
+        (mapping("max_refresh_size = \"many\""), "`many` is no size", ""),
+        (mapping("max_refresh_szie = 1"), "unknown option `mapping.max_refresh_szie`", "did you mean `max_refresh_size`?"),
         (top("control_group = \"studio\""), "`control_group` is not in this version yet", "remove it"),
         (top("[manifest]\npth = \"/m\""), "unknown option `manifest.pth`", "did you mean `path`?"),
         (top("[limits]\ntimetable = []"), "`limits.timetable` is not in this version yet", ""),

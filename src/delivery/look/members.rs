@@ -12,11 +12,12 @@ use crate::bundle::{Absent, Bundle};
 use crate::desk::{Desk, Post};
 use crate::disk::{self, Kind};
 use crate::file::entry::Travels;
-use crate::file::sighting::Whole;
-use crate::file::{Entry, Key, Part, PartName, RelPath, Sighting};
+use crate::file::sighting::{Seen, Whole};
+use crate::file::{Entry, Fingerprint, Key, Part, PartName, RelPath, Sighting};
 use crate::ledger;
 use crate::mapping::format::is_unlisted;
 use crate::mapping::{Admission, PartNames, UNVOUCHED};
+use crate::plan::is_same_file;
 use crate::references::{Resolution, readable};
 
 /// The bundle of a lead whose own bytes are known: with its members, or what keeps it from being whole.
@@ -100,10 +101,18 @@ fn has_content(whole: &Whole, path: &RelPath, part: &Part) -> bool {
 }
 
 enum Member {
-    Whole(Part, crate::file::sighting::Seen, Option<String>),
+    Whole(Part, Seen, Option<String>),
     Missing(String),
     /// What the whole bundle looks like because of it.
     Instead(Sighting),
+}
+
+/// What is read of the member that the errand is about; none if it does not rest, or is nothing that travels.
+pub(super) fn read(desk: &Desk, post: &Post, errand: &Errand) -> Result<Option<Seen>, ledger::Error> {
+    Ok(match member(desk, post, errand, &errand.key)? {
+        Member::Whole(_, seen, _) => Some(seen),
+        Member::Missing(_) | Member::Instead(_) => None,
+    })
 }
 
 fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member, ledger::Error> {
@@ -144,7 +153,7 @@ fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member
     if stat.size == 0 {
         return Ok(Member::Missing(format!("{path} is empty")));
     }
-    let row = desk.ledger.seen(key)?;
+    let row = last_read(desk, key, &stat)?;
     let rested = Rested::member(errand, &stat);
     let doubt = match unfinished(desk, post, row.as_ref(), path, &stat, rested) {
         Ok(doubt) => doubt,
@@ -153,10 +162,25 @@ fn member(desk: &Desk, post: &Post, errand: &Errand, key: &Key) -> Result<Member
     Ok(match bytes(desk, post, row, path, &stat) {
         Ok(seen) => match reopened(desk, post, row.as_ref(), path, &seen, rested) {
             Some(unrest) => Member::Instead(unrest),
-            None => Member::Whole(Part { name, path: path.clone(), content: seen.content }, seen, doubt),
+            None => {
+                let is_changed = row.is_some_and(|row| row != seen) && desk.ledger.has_several_leads(key)?;
+                if is_changed || desk.refreshes.read(key).is_some() {
+                    desk.refreshes.changed(key, Some(seen));
+                }
+                Member::Whole(Part { name, path: path.clone(), content: seen.content }, seen, doubt)
+            }
         },
         Err(sighting) => Member::Instead(*sighting),
     })
+}
+
+/// What was last read of a member: by the ledger, which learns of other bytes only when a model was sent with them, or by the step
+/// of another model a moment ago, so that a texture is not read for each of a thousand.
+fn last_read(desk: &Desk, key: &Key, stat: &Fingerprint) -> Result<Option<Seen>, ledger::Error> {
+    match desk.refreshes.read(key).flatten().filter(|seen| is_same_file(seen, stat)) {
+        Some(seen) => Ok(Some(seen)),
+        None => desk.ledger.seen(key),
+    }
 }
 
 /// What is missing, where it was looked for, and what probably helps; nothing for what lies elsewhere on purpose.
