@@ -1,5 +1,5 @@
-//! MaterialX: the values of type `filename`, with the prefix that is in force for them, and included documents, and the
-//! source code of nodes.
+//! MaterialX: the values of type `filename`, with the prefix that is in force for them, and included documents.
+//! The source code that implements a node belongs to renderers.
 //!
 //! Source: the MaterialX specification 1.38. The nearest `fileprefix` counts, which may be the element's own.
 
@@ -42,10 +42,6 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                     ..Reference::new("mtlx:include", href)
                 });
             }
-        } else if element.name == b"implementation"
-            && let Some(file) = element.attribute("file")
-        {
-            found.push(Reference::new("mtlx:implementation", file));
         } else if element.attribute("type") == Some(b"filename") {
             let value = element.attribute("value").unwrap_or_default().trim_ascii();
             if value.is_empty() || has_token(value) {

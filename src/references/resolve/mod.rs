@@ -7,6 +7,7 @@
 mod outcome;
 mod pattern;
 mod reading;
+mod spelling;
 mod tree;
 
 use crate::file::RelPath;

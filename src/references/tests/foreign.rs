@@ -84,9 +84,3 @@ fn ifc_keeps_types_and_styles_in_other_files() {
         ["types.ifc [ifc:library]", "../looks.blend [ifc:library]"]
     );
 }
-
-#[test]
-fn the_source_code_of_a_material_node_is_a_file() {
-    let text = r#"<materialx><implementation name="i" nodedef="n" file="nodes/n.glsl" target="genglsl"/></materialx>"#;
-    assert_eq!(told(Format::MaterialX, text.as_bytes()), ["nodes/n.glsl [mtlx:implementation]"]);
-}
