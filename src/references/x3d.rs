@@ -110,7 +110,9 @@ fn without_fragment(url: Vec<u8>) -> Vec<u8> {
 /// The items of `"a" "b"`; a value without quotes is one item.
 fn items(value: &[u8]) -> Vec<Vec<u8>> {
     let value = value.trim_ascii();
-    if !value.contains(&b'"') {
+    // Some writers quote with `'` inside `"`.
+    let quote = if value.starts_with(b"'") { b'\'' } else { b'"' };
+    if !value.contains(&quote) {
         return vec![value.to_vec()];
     }
     let mut items = Vec::new();
@@ -118,8 +120,8 @@ fn items(value: &[u8]) -> Vec<Vec<u8>> {
     let mut bytes = value.iter().copied();
     while let Some(byte) = bytes.next() {
         match (&mut item, byte) {
-            (None, b'"') => item = Some(Vec::new()),
-            (Some(_), b'"') => items.extend(item.take()),
+            (None, byte) if byte == quote => item = Some(Vec::new()),
+            (Some(_), byte) if byte == quote => items.extend(item.take()),
             (Some(text), b'\\') => match bytes.next() {
                 Some(escaped @ (b'"' | b'\\')) => text.push(escaped),
                 // Exporters write `\` as a separator without doubling it.

@@ -48,12 +48,14 @@ fn a_prototype_names_files_by_default_and_for_its_instances() {
         <field name="title" value="no.png"/></ProtoInterface></ProtoDeclare><ProtoInstance name="P">
         <fieldValue name="url" value='"b.png" "c.png"'/></ProtoInstance>
         <Script><field name="url" value='"no.png"'/></Script>
+        <ImageTexture url="'e.png' 'f.png'"/>
         <BinaryGeometry index="bin/i.bin" coord="bin/c.bin" solid="true"/><IndexedFaceSet index="0 1 2"/></X3D>"##;
     assert_eq!(
         told(Format::X3d, xml.as_bytes()),
         [
             "a.png [x3d:Proto]",
             "b.png [x3d:Proto] | c.png",
+            "e.png [x3d:ImageTexture] | f.png",
             "bin/i.bin [x3d:Geometry]",
             "bin/c.bin [x3d:Geometry]",
         ]
