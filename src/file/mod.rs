@@ -7,6 +7,7 @@ pub mod entry;
 pub mod key;
 pub mod part;
 pub mod sighting;
+pub mod spelling;
 pub mod state;
 
 pub use content::{Content, ContentHash, Fingerprint, Version};

@@ -7,7 +7,6 @@
 mod outcome;
 mod pattern;
 mod reading;
-mod spelling;
 mod tree;
 
 use crate::file::RelPath;

@@ -6,8 +6,6 @@ use std::sync::{Arc, OnceLock};
 
 use crate::file::RelPath;
 
-use super::spelling;
-
 /// The names in one directory: regular files and directories, nothing that a link stands for.
 #[derive(Debug, Default)]
 pub struct Directory {
@@ -68,7 +66,7 @@ fn fold_all(names: &BTreeSet<Vec<u8>>) -> HashMap<Vec<u8>, Vec<u8>> {
 pub(super) fn folded_name(name: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(name) {
         Ok(text) if text.is_ascii() => name.to_ascii_lowercase(),
-        Ok(text) => spelling::composed(&text.to_lowercase()).into_bytes(),
+        Ok(text) => crate::file::spelling::composed(&text.to_lowercase()).into_bytes(),
         Err(_) => name.to_ascii_lowercase(),
     }
 }

@@ -1,4 +1,4 @@
-//! One spelling for what is one letter: `ä` is one character, or `a` and a mark above it. Pure text; knows no tree.
+//! One spelling for what is one letter: `ä` is one character, or `a` and a mark above it. Pure text.
 //!
 //! The file system of older Macs keeps names taken apart, and archives made there carry them to other systems, while the names
 //! inside the models are put together. The tables hold the letters of the languages that are written with marks in file names.
@@ -24,7 +24,8 @@ const MARKED: &[(char, &str, &str)] = &[
 ];
 
 /// `text`, in lower case, with its marks put together with their letters.
-pub(super) fn composed(text: &str) -> String {
+#[must_use]
+pub fn composed(text: &str) -> String {
     let mut whole = String::with_capacity(text.len());
     for c in text.chars() {
         match whole.chars().next_back().and_then(|last| pair(last, c)) {
