@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 /// A bundle, named by its lead: the mapping it belongs to and the lead's path below that mapping's root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -188,11 +190,16 @@ impl fmt::Debug for RelPath {
     }
 }
 
-/// A base name without regard to case, as names are compared where case does not count.
+/// A base name without regard to case and to whether marks are one with their letters, as names are compared where that does not
+/// count.
 #[must_use]
 pub fn folded(name: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(name) {
-        Ok(text) => text.to_lowercase().into_bytes(),
+        Ok(text) if text.is_ascii() => name.to_ascii_lowercase(),
+        // Older Macs keep names with their marks apart, and archives made there carry them to other systems.
+        Ok(text) => {
+            ComposingNormalizerBorrowed::new_nfc().normalize(&text.to_lowercase()).into_owned().into_bytes()
+        }
         Err(_) => name.to_ascii_lowercase(),
     }
 }
@@ -224,6 +231,21 @@ mod tests {
 
     fn path(text: &str) -> RelPath {
         RelPath::from_bytes(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn names_are_one_whatever_their_case_and_however_their_marks_are_written() {
+        for (one, other) in [
+            ("Wood.PNG", "wood.png"),
+            ("A\u{308}pfel.png", "äpfel.png"),
+            ("\u{1112}\u{1161}\u{11ab}", "한"),
+            ("か\u{3099}", "が"),
+            ("o\u{31b}\u{323}", "ợ"),
+        ] {
+            assert_eq!(folded(one.as_bytes()), folded(other.as_bytes()), "{one}");
+        }
+        assert_ne!(folded("a.png".as_bytes()), folded("ä.png".as_bytes()));
+        assert_eq!(folded(b"\xffA"), b"\xffa");
     }
 
     #[test]

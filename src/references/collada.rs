@@ -1,6 +1,8 @@
 //! COLLADA 1.3 to 1.5: images, and elements that are instantiated from other documents.
 //!
-//! Source: the COLLADA 1.4.1 and 1.5.0 specifications. An `init_from` below `surface` names the id of an image, not a file.
+//! Source: the COLLADA 1.4.1 and 1.5.0 specifications. An `init_from` below `surface` names the id of an image, not a file. Any
+//! URI may lead into another document (`other.dae#id`); what is addressed by `target` without a `#` is an id (a channel, a
+//! light). FX Composer keeps the effect file of a material in an `import` of its own.
 
 use super::markup::{Event, Markup};
 use super::stream::Stream;
@@ -22,10 +24,17 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                     if let Some(source) = element.attribute("source") {
                         found.push(Reference::new("dae:image", trimmed(source)));
                     }
-                } else if (element.name.starts_with(b"instance_") || element.name == b"include")
-                    && let Some(url) = element.attribute("url")
-                {
-                    found.push(Reference::new("dae:instance", without_fragment(url)));
+                    continue;
+                }
+                let is_whole = element.name.starts_with(b"instance_")
+                    || matches!(&*element.name, b"include" | b"import" | b"proxy");
+                let uris = element.attributes.iter().filter(|(key, value)| match &**key {
+                    b"url" => is_whole || value.contains(&b'#'),
+                    b"source" | b"target" => value.contains(&b'#'),
+                    _ => false,
+                });
+                for (_, uri) in uris {
+                    found.push(Reference::new("dae:instance", without_fragment(uri)));
                 }
             }
             Event::Text(text) => {
@@ -34,6 +43,11 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 let names_file = match &*element.name {
                     b"init_from" => parent == b"image",
                     b"ref" => parent == b"init_from" && inside(b"image"),
+                    b"skeleton" => {
+                        let text = if text.contains(&b'#') { &*text } else { &[] };
+                        found.push(Reference::new("dae:instance", without_fragment(text)));
+                        false
+                    }
                     _ => false,
                 };
                 if names_file {

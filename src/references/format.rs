@@ -94,7 +94,7 @@ impl Format {
     /// Whether a file of this format may start with what was recognised.
     pub(super) fn may_be(self, seen: Foreign) -> bool {
         match seen {
-            Foreign::Image | Foreign::Sound | Foreign::Document => false,
+            Foreign::Image | Foreign::Sound | Foreign::Document | Foreign::Pointer => false,
             Foreign::Zip => matches!(self, Self::SelfContained | Self::Zae | Self::Usd),
             Foreign::Gzip => matches!(self, Self::Collada | Self::X3d | Self::Vrml | Self::Blend),
             Foreign::Zstd => self == Self::Blend,
@@ -112,6 +112,8 @@ pub(super) enum Foreign {
     Image,
     Sound,
     Document,
+    /// What stands in a checkout for a file that was not fetched.
+    Pointer,
     Zip,
     Gzip,
     Zstd,
@@ -127,6 +129,7 @@ impl fmt::Display for Foreign {
             Self::Image => "an image",
             Self::Sound => "a sound",
             Self::Document => "a document",
+            Self::Pointer => "a pointer of Git LFS that stands for a file which was not fetched",
             Self::Zip => "a ZIP archive",
             Self::Gzip => "gzipped",
             Self::Zstd => "compressed with zstd",
@@ -157,6 +160,7 @@ pub(super) fn foreign(head: &[u8]) -> Option<Foreign> {
         (b"%PDF", Foreign::Document),
         (b"\xd0\xcf\x11\xe0", Foreign::Document),
         (b"\x7fELF", Foreign::Document),
+        (b"version https://git-lfs.github.com/spec/", Foreign::Pointer),
         (b"PK\x03\x04", Foreign::Zip),
         (b"\x1f\x8b", Foreign::Gzip),
         (b"\x28\xb5\x2f\xfd", Foreign::Zstd),
@@ -177,6 +181,12 @@ mod tests {
         let png = foreign(b"\x89PNG\r\n\x1a\n").unwrap();
         assert!(!Format::Fbx.may_be(png));
         assert_eq!(foreign(b"; FBX 7.4.0 project file"), None);
+    }
+
+    #[test]
+    fn a_pointer_of_git_lfs_is_no_model() {
+        let pointer = foreign(b"version https://git-lfs.github.com/spec/v1\noid sha256:00").unwrap();
+        assert!(!Format::Obj.may_be(pointer) && !Format::SelfContained.may_be(pointer));
     }
 
     #[test]

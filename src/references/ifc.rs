@@ -38,6 +38,7 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
             Entity::Reference => {
                 ("ifc:documentreference", texts.into_iter().filter(|t| is_file(t)).collect())
             }
+            Entity::Library => ("ifc:library", texts.into_iter().filter(|t| is_file(t)).collect()),
             Entity::Image => ("ifc:imagetexture", texts.into_iter().next_back().into_iter().collect()),
         };
         found.extend(Reference::of_many(kind, candidates));
@@ -48,6 +49,7 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
 enum Entity {
     Document,
     Reference,
+    Library,
     Image,
 }
 
@@ -59,6 +61,10 @@ fn entity(statement: &[u8]) -> Option<Entity> {
     match &*rest[..open].trim_ascii().to_ascii_uppercase() {
         b"IFCDOCUMENTINFORMATION" => Some(Entity::Document),
         b"IFCDOCUMENTREFERENCE" => Some(Entity::Reference),
+        // A library of product types, and a style that is kept in a file of another program.
+        b"IFCLIBRARYINFORMATION" | b"IFCLIBRARYREFERENCE" | b"IFCEXTERNALLYDEFINEDSURFACESTYLE" => {
+            Some(Entity::Library)
+        }
         b"IFCIMAGETEXTURE" => Some(Entity::Image),
         _ => None,
     }

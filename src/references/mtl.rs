@@ -32,8 +32,15 @@ fn statement(line: &[u8], found: &mut Finding) {
     if name != whole {
         reference.alternatives.push(whole.to_vec());
     }
+    // How many words an unknown option takes is not known: the name may be any end of the line.
+    if name.starts_with(b"-") {
+        reference.alternatives.extend(words(name).skip(1).take(UNKNOWN).map(|(at, _)| name[at..].to_vec()));
+    }
     found.push(reference);
 }
+
+/// How many words may belong to options that are not known.
+const UNKNOWN: usize = 16;
 
 /// The keywords that a texture follows, in lower case.
 fn kind(keyword: &[u8]) -> Option<&'static str> {

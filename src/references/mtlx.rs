@@ -1,4 +1,5 @@
 //! MaterialX: the values of type `filename`, with the prefix that is in force for them, and included documents.
+//! The source code that implements a node belongs to renderers.
 //!
 //! Source: the MaterialX specification 1.38. The nearest `fileprefix` counts, which may be the element's own.
 

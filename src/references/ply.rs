@@ -1,7 +1,7 @@
 //! PLY: the textures that the comments of the header name, as MeshLab and photogrammetry programs write them.
 
 use super::stream::Stream;
-use super::{Finding, Reference, trimmed};
+use super::{Finding, Pattern, Reference, trimmed};
 
 /// How many lines a header may have.
 const LINES: usize = 10_000;
@@ -31,7 +31,12 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
         let key = comment.get(..b"TextureFile".len()).unwrap_or_default();
         let rest = comment.get(b"TextureFile".len()..).unwrap_or_default();
         if key.eq_ignore_ascii_case(b"TextureFile") && rest.first().is_some_and(u8::is_ascii_whitespace) {
-            found.push(Reference::new("ply:TextureFile", trimmed(rest)));
+            let name = trimmed(rest);
+            // MeshLab writes `<this>` for the stem of the file itself.
+            found.push(match name.strip_prefix(b"<this>") {
+                Some(rest) => Reference::new("ply:TextureFile", rest).pattern(Pattern::Beside),
+                None => Reference::new("ply:TextureFile", name),
+            });
         }
     }
     found.warn("the header does not end");

@@ -1,5 +1,6 @@
 //! Whole reads of small files: what they name, and what is told of those that are not what they should be.
 
+mod foreign;
 mod hostile;
 
 use std::io::Cursor;
@@ -326,7 +327,7 @@ fn directx_names_textures_as_text_and_as_tokens() {
                 Mesh m { 3; 1;2;3;, Material { TextureFilename Diffuse { \"C:\\\\a\\\\b.tga\"; } } }";
     assert_eq!(
         told(Format::DirectX, text.as_bytes()),
-        ["C:\\\\a\\\\b.tga [x:TextureFilename] | C:\\a\\b.tga"]
+        ["C:\\a\\b.tga [x:TextureFilename] | C:\\\\a\\\\b.tga"]
     );
     let word = |word: u16| word.to_le_bytes().to_vec();
     let text = |token: u16, text: &str| {

@@ -55,6 +55,8 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                         word.push(byte);
                     }
                 }
+                // What begins with a letter is the next statement (`def Xform "Geom"`): its string is no value of the last.
+                is_asset &= !word.first().is_some_and(u8::is_ascii_alphabetic) || word == b"None";
             }
             _ => stream.consume(1),
         }

@@ -53,9 +53,21 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 };
                 // `field MFString url []` declares a field of that name; it is no url of the node around it.
                 let declared = last.starts_with(b"MF") || last.starts_with(b"SF");
+                let is_default =
+                    declared && proto != Proto::Fields && node != b"Script" && x3d::is_url(&word);
                 if let (Some(kind), false) = (kind, declared) {
-                    let list = strings(stream, room, found.limits.references);
+                    let mut list = strings(stream, room, found.limits.references);
+                    // VRML 1.0 leaves the quotes to the writer where there is no space in a string.
+                    if list.is_empty()
+                        && kind.starts_with("wrl:")
+                        && let Some(Token::Word(bare)) = bare(stream)
+                    {
+                        list.push(bare);
+                    }
                     found.extend(x3d::of_list(kind, list));
+                } else if is_default {
+                    let list = strings(stream, room, found.limits.references);
+                    found.extend(x3d::of_list("x3d:Proto", list));
                 }
                 last = word;
             }
@@ -69,6 +81,13 @@ enum Proto {
     None,
     Named,
     Fields,
+}
+
+/// A word, if that is what comes next.
+fn bare(stream: &mut Stream<'_>) -> Option<Token> {
+    skip_blank(stream);
+    let is_word = stream.peek().is_some_and(|byte| !matches!(byte, b'{' | b'}' | b'[' | b']' | b'"'));
+    if is_word { token(stream, 0) } else { None }
 }
 
 enum Token {

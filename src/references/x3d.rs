@@ -25,6 +25,16 @@ pub(super) fn read(stream: &mut Stream<'_>, found: &mut Finding) {
                 found.extend(of_list(kind, items(value)));
             }
         }
+        let parent = markup.stack.iter().rev().nth(1).map_or(&b""[..], |parent| &parent.name);
+        // What a prototype's field is by default, or for one instance; a script's own fields may be anything.
+        let sets_field =
+            element.name == b"fieldValue" || element.name == b"field" && parent == b"ProtoInterface";
+        if let (true, Some(name), Some(value)) =
+            (sets_field, element.attribute("name"), element.attribute("value"))
+            && is_url(name)
+        {
+            found.extend(of_list("x3d:Proto", items(value)));
+        }
     }
     if markup.too_deep {
         found.warn("the XML nests too deep; what follows is not known");
@@ -53,18 +63,30 @@ pub(super) fn kind(node: &[u8], field: &[u8]) -> Option<&'static str> {
         }
         // GeoLOD
         b"rootUrl" | b"child1Url" | b"child2Url" | b"child3Url" | b"child4Url" => Some("x3d:GeoLOD"),
-        _ => None,
+        // Geometry that x3dom keeps in binary files of its own.
+        b"index" | b"coord" | b"normal" | b"texCoord" | b"color" | b"tangent" | b"binormal"
+            if node == b"BinaryGeometry" || node == b"BitLODGeometry" =>
+        {
+            Some("x3d:Geometry")
+        }
+        b"src" if node == b"PopGeometryLevel" => Some("x3d:Geometry"),
+        b"buffer" if node == b"BufferGeometry" => Some("x3d:Geometry"),
+        b"urlIDMap" => Some("x3d:url"),
+        _ => (is_url(field) && node != b"Anchor").then_some("x3d:url"),
     }
+}
+
+/// Whether a field of this name, of a prototype or of an extension, holds a url: `url`, `textureUrl`.
+pub(super) fn is_url(field: &[u8]) -> bool {
+    field == b"url" || field.ends_with(b"Url") || field.ends_with(b"URL")
 }
 
 /// One reference out of a url list, without scripts and the fragments that name a part of a file.
 pub(super) fn of_list(kind: &'static str, items: impl IntoIterator<Item = Vec<u8>>) -> Option<Reference> {
-    const CODE: [&str; 4] = ["ecmascript:", "javascript:", "vrmlscript:", "urn:"];
+    // `javascript:`, `ecmascript:`, `castlescript:` and what else a browser may understand.
     let is_code = |item: &[u8]| {
-        item.contains(&b'\n')
-            || CODE.iter().any(|scheme| {
-                item.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
-            })
+        let scheme = item.split(|byte| *byte == b':').next().unwrap_or_default().to_ascii_lowercase();
+        item.contains(&b'\n') || item.contains(&b':') && (scheme.ends_with(b"script") || scheme == b"urn")
     };
     let items: Vec<Vec<u8>> = items.into_iter().collect();
     // A list with the content itself in it needs no file.
@@ -88,7 +110,9 @@ fn without_fragment(url: Vec<u8>) -> Vec<u8> {
 /// The items of `"a" "b"`; a value without quotes is one item.
 fn items(value: &[u8]) -> Vec<Vec<u8>> {
     let value = value.trim_ascii();
-    if !value.contains(&b'"') {
+    // Some writers quote with `'` inside `"`.
+    let quote = if value.starts_with(b"'") { b'\'' } else { b'"' };
+    if !value.contains(&quote) {
         return vec![value.to_vec()];
     }
     let mut items = Vec::new();
@@ -96,8 +120,8 @@ fn items(value: &[u8]) -> Vec<Vec<u8>> {
     let mut bytes = value.iter().copied();
     while let Some(byte) = bytes.next() {
         match (&mut item, byte) {
-            (None, b'"') => item = Some(Vec::new()),
-            (Some(_), b'"') => items.extend(item.take()),
+            (None, byte) if byte == quote => item = Some(Vec::new()),
+            (Some(_), byte) if byte == quote => items.extend(item.take()),
             (Some(text), b'\\') => match bytes.next() {
                 Some(escaped @ (b'"' | b'\\')) => text.push(escaped),
                 // Exporters write `\` as a separator without doubling it.

@@ -50,7 +50,7 @@ fn take(object: &[u8], strings: &[Vec<u8>], found: &mut Finding) {
         _ => strings.first(),
     };
     let Some(written) = written else { return };
-    found.extend(Reference::of_many(kind, [written.clone(), unescaped(written)]));
+    found.extend(Reference::of_many(kind, [unescaped(written), written.clone()]));
 }
 
 fn text(stream: &mut Stream<'_>, found: &mut Finding) {

@@ -69,6 +69,7 @@ fn each_rule_finds_what_it_is_for() {
         "props/Textures/t.png",
         "textures/up.png",
         "props/ä.png",
+        "props/u\u{308}ber/é.png",
         "props/deep/er/x.png",
         "other/only.png",
     ]);
@@ -92,6 +93,7 @@ fn each_rule_finds_what_it_is_for() {
         ("C:/art/inner.png", "props/chair.fbm/inner.png [absolute basename] guess"),
         ("D:/art/up.png", "textures/up.png [absolute basename] guess"),
         ("nowhere/beside.png", "props/beside.png [wrong-dir basename] guess"),
+        ("Über/e\u{301}.png", "props/u\u{308}ber/é.png [case]"),
         ("http://x.org/beside.png", "elsewhere: http"),
         ("model://chair/beside.png", "elsewhere: model"),
     ] {

@@ -150,6 +150,10 @@ impl<R: Read + Seek> File<'_, R> {
         if count > MOST_FIELDS {
             return Err(Damage::File("the crate file has more fields than are read"));
         }
+        // An empty layer; what is packed then is not even a list.
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let at = start.saturating_add(8);
         if self.version < (0, 4) {
             let bytes = self.bytes(at, count * 16)?;

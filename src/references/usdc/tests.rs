@@ -33,6 +33,26 @@ fn every_kind_of_field_is_found_and_the_layers_own_identifier_is_not() {
 }
 
 #[test]
+fn an_empty_layer_is_not_damaged() {
+    let word = |number: u64| number.to_le_bytes().to_vec();
+    // One token of five bytes, as a run of LZ4 that is not packed; no strings; no fields, told by two zeros that are no list.
+    let tokens = [word(1), word(5), word(7), b"\0\x50none\0".to_vec()].concat();
+    let fields = [word(0), word(2), vec![0, 0], word(2), vec![0, 0]].concat();
+    let sections: [(&[u8], &[u8]); 3] = [(b"TOKENS", &tokens), (b"STRINGS", &[0; 8]), (b"FIELDS", &fields)];
+    let (mut body, mut contents) = (Vec::new(), word(sections.len() as u64));
+    for (name, section) in sections {
+        let mut name = name.to_vec();
+        name.resize(16, 0);
+        contents.extend([name, word(88 + body.len() as u64), word(section.len() as u64)].concat());
+        body.extend_from_slice(section);
+    }
+    let head = [b"PXR-USDC\0\x08\0\0\0\0\0\0".to_vec(), word(88 + body.len() as u64), vec![0; 64]].concat();
+    let file = [head, body, contents].concat();
+    assert!(told(Format::Usd, &file).is_empty());
+    assert_eq!(warnings(Format::Usd, &file), [""; 0]);
+}
+
+#[test]
 fn a_crate_file_that_is_cut_off_anywhere_is_told_and_never_panics() {
     for length in 9..EVERY_KIND.len() {
         assert_eq!(warnings(Format::Usd, &EVERY_KIND[..length]).len(), 1, "{length}");
