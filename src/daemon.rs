@@ -15,6 +15,7 @@ mod once;
 mod pause;
 mod record;
 mod returned;
+mod room;
 mod round;
 mod state;
 mod steer;
@@ -39,7 +40,7 @@ use crate::file::{Key, MappingName, RelPath};
 use crate::signals::{self, Signal, Signals, Tell};
 use crate::survey::Found;
 use crate::timestamp::{Tick, Timestamp};
-use crate::verdict::{Blame, Failure};
+use crate::verdict::Failure;
 use crate::worker::blocking;
 
 use barrier::{Barrier, Walked};
@@ -48,6 +49,7 @@ use clock::Clock;
 use life::Pulse;
 use once::Pass;
 use record::Record;
+use room::Cramped;
 use round::Round;
 use vigil::Vigil;
 use walk::{Job, JobEnd};
@@ -210,6 +212,7 @@ pub async fn run(
         vigil: Vigil::default(),
         pulse: Pulse::default(),
         record: Record::default(),
+        cramped: None,
         mode: orders.mode,
         desk,
     };
@@ -237,6 +240,7 @@ pub async fn run(
     }
 
     while daemon.end.is_none() {
+        daemon.look_for_room().await;
         daemon.settle_owed().await;
         daemon.begin();
         daemon.publish().await;
@@ -322,6 +326,8 @@ struct Daemon {
     pulse: Pulse,
     /// Whether the manifest has to be written.
     record: Record,
+    /// The disk of the ledger is full.
+    cramped: Option<Cramped>,
 }
 
 impl fmt::Debug for Daemon {
@@ -335,6 +341,9 @@ impl Daemon {
     fn begin(&mut self) {
         let now = ambient::tick();
         self.keep_vigil(now);
+        if self.is_cramped() {
+            return;
+        }
         let (stuck, stuck_surveys) = self.stuck();
         for round in self.rounds.values_mut() {
             round.turn(now, self.mode, &mut self.observer);
@@ -388,14 +397,16 @@ impl Daemon {
     fn next_wake(&self, watchdog: Option<Duration>) -> Option<Duration> {
         let now = ambient::tick();
         let full = self.agenda.out() >= self.desk.patience.uploads * 2 + 8 + self.stuck().0;
-        let due = self.agenda.next_due().filter(|_| !full).map(|due| due.since(now));
+        let may_begin = !full && !self.is_cramped();
+        let due = self.agenda.next_due().filter(|_| may_begin).map(|due| due.since(now));
         let surveys = match self.mode {
-            Mode::Watch => self.rounds.values().filter_map(Round::next_survey).min(),
-            Mode::Once(_) => None,
+            Mode::Watch if !self.is_cramped() => self.rounds.values().filter_map(Round::next_survey).min(),
+            Mode::Watch | Mode::Once(_) => None,
         };
         let told = (!self.barriers.is_empty()).then_some(steer::TOLD_EVERY);
         let vigil = self.next_vigil(now);
-        [due, surveys.map(|due| due.since(now)), watchdog, told, vigil].into_iter().flatten().min()
+        let room = self.next_look_for_room().map(|next| next.since(now));
+        [room, due, surveys.map(|due| due.since(now)), watchdog, told, vigil].into_iter().flatten().min()
     }
 
     fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {
@@ -441,7 +452,7 @@ impl Daemon {
                 self.give_up(&name, &Trouble::Halted(why.clone()));
                 self.troubles.insert(name.clone(), Trouble::Halted(why));
             }
-            round::Outcome::Ours(failure) => self.end = Some(Why::OurTrouble(failure)),
+            round::Outcome::Ours(failure) => self.ours(failure),
         }
         for barrier in &mut self.barriers {
             barrier.walked(&name, &job, number, walked);
@@ -454,12 +465,15 @@ impl Daemon {
 
     /// Writes down what `status` shows of the mappings whose state has changed.
     async fn publish(&mut self) {
+        if self.is_cramped() {
+            return;
+        }
         for (name, round) in &mut self.rounds {
             let Some(standing) = round.news() else { continue };
             let (ledger, mapping) = (self.desk.ledger.clone(), name.clone());
             let written = blocking(move || ledger.put_standing(&mapping, &standing)).await;
             if let Err(error) = written {
-                self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
+                self.ledger_failed(&error);
                 return;
             }
         }

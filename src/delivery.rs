@@ -110,10 +110,10 @@ pub async fn step(desk: Arc<Desk>, errand: Errand) -> Ended {
     assert!(!key.path.name().starts_with(b"panics"), "as the test wants it");
     match try_step(&desk, errand).await {
         Ok(ended) => ended,
-        // Without its ledger the process must not go on: what it did could not be remembered.
+        // Without its ledger the process must not go on, or not until there is room: what it did could not be remembered.
         Err(error) => Ended {
             key,
-            verdict: Verdict::Failed(Failure::new(Blame::Us, error.to_string())),
+            verdict: Verdict::Failed(Failure::new(error.blame(), error.to_string())),
             reach: Reach::Local,
             was: State::Ready,
             is: State::Ready,

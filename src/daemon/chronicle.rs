@@ -72,7 +72,7 @@ impl Chronicle {
         let again = match blame {
             // Somebody has to come; telling them more often brings nobody sooner.
             Blame::User | Blame::Mapping => AN_HOUR,
-            Blame::File | Blame::Cloud | Blame::Us => AGAIN,
+            Blame::File | Blame::Cloud | Blame::Room | Blame::Us => AGAIN,
         };
         if let Some(told) = self.failures.get_mut(what) {
             told.since += 1;

@@ -6,7 +6,7 @@ use super::{Daemon, Why};
 use crate::ambient;
 use crate::ledger::{Birth, Legacy};
 use crate::timestamp::Tick;
-use crate::verdict::{Blame, Failure};
+use crate::verdict::Failure;
 use crate::worker::blocking;
 
 /// How often a sign of life is written while something changes. At rest none is.
@@ -53,7 +53,8 @@ impl Daemon {
                     );
                 }
             }
-            Err(error) => self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string()))),
+            // The last life cannot be followed by one that leaves no trace, not even where there is no room.
+            Err(error) => self.end = Some(Why::OurTrouble(Failure::new(error.blame(), error.to_string()))),
         }
         self.pulse.last = ambient::tick();
     }
@@ -61,13 +62,13 @@ impl Daemon {
     /// Writes a sign of life, if one is due.
     pub(super) async fn beat(&mut self) {
         let now = ambient::tick();
-        if self.pulse.stirred.is_none() || now.since(self.pulse.last) < BEAT {
+        if self.is_cramped() || self.pulse.stirred.is_none() || now.since(self.pulse.last) < BEAT {
             return;
         }
         self.pulse = Pulse { last: now, stirred: None };
         let ledger = self.desk.ledger.clone();
         if let Err(error) = blocking(move || ledger.beat(ambient::now())).await {
-            self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
+            self.ledger_failed(&error);
         }
     }
 

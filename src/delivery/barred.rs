@@ -10,7 +10,7 @@ use crate::desk::Desk;
 use crate::file::entry::{Aside, AsideState};
 use crate::file::{Entry, State};
 use crate::ledger;
-use crate::verdict::{Blame, Failure, Verdict};
+use crate::verdict::{Failure, Verdict};
 
 /// Why such a bundle is blocked, for a person.
 const REASON: &str = "internal error: versync failed at it again and again; please report it with the log, change the \
@@ -21,7 +21,7 @@ pub async fn bar(desk: Arc<Desk>, errand: Errand) -> Ended {
     let key = errand.key.clone();
     let (verdict, was, entry) = match try_bar(&desk, &errand).await {
         Ok((was, entry)) => (Verdict::Done, was, Some(Arc::new(entry))),
-        Err(error) => (Verdict::Failed(Failure::new(Blame::Us, error.to_string())), State::Ready, None),
+        Err(error) => (Verdict::Failed(Failure::new(error.blame(), error.to_string())), State::Ready, None),
     };
     let is = entry.as_ref().map_or(State::Ready, |entry| entry.state());
     Ended { key, verdict, reach: Reach::Local, was, is, entry, also: Vec::new() }

@@ -140,6 +140,16 @@ impl Ledger {
         }
     }
 
+    /// Whether its disk has room for more than the next write. Gives back first what it can do without itself.
+    ///
+    /// # Errors
+    /// [`Error::Directory`] if the disk cannot be asked.
+    pub fn has_room(&self) -> Result<bool, Error> {
+        // Where even that finds no room, the log stays as it is.
+        drop(self.read(home::empty_log));
+        home::has_room(&self.shared.state_dir)
+    }
+
     /// A read-only view of it.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ mod kills; // the binary killed at a moment that the cloud tells of
 mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod roots; // roots that go away, change, fall silent and come back
 mod mounts; // the same with real mounts, where the machine allows them
+mod full_disk; // no room for the ledger or for the log
 mod power_cut; // a machine that went down without warning
 mod lifecycle; // signals, watchdogs, second instances, state directories
 mod watching; // events that are lost, late, limited or not to be had
