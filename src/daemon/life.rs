@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Daemon, Why};
 use crate::ambient;
-use crate::ledger::{Birth, Legacy};
+use crate::ledger::{self, Birth, Legacy};
 use crate::timestamp::Tick;
-use crate::verdict::Failure;
+use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
 
 /// How often a sign of life is written while something changes. At rest none is.
@@ -67,8 +67,15 @@ impl Daemon {
         }
         self.pulse = Pulse { last: now, stirred: None };
         let ledger = self.desk.ledger.clone();
-        if let Err(error) = blocking(move || ledger.beat(ambient::now())).await {
-            self.ledger_failed(&error);
+        let beat = move || ledger.beat(ambient::now()).and_then(|()| ledger.cut_log());
+        match blocking(beat).await {
+            Ok(log) if log > ledger::MOST_LOG => {
+                let what = "failed to cut the log of the ledger, which grows: another program has been reading the \
+                            ledger for a long time";
+                self.chronicle.failure(&Failure::new(Blame::User, what), now);
+            }
+            Ok(_) => {}
+            Err(error) => self.ledger_failed(&error),
         }
     }
 

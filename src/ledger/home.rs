@@ -18,6 +18,9 @@ pub(super) const FILE: &str = "ledger.db";
 /// How many statements are kept prepared; a step uses about thirty.
 const STATEMENTS: usize = 128;
 
+/// How large the write-ahead log may be that is kept, in bytes. While somebody reads what only the log has, it grows beyond that.
+pub const MOST_LOG: u64 = 64 << 20;
+
 /// How long somebody else who reads or writes is waited for.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -134,9 +137,8 @@ fn writer(path: &Path) -> Result<Connection, Error> {
         return Err(Error::NoWal(mode));
     }
     // FULL: with NORMAL a power cut takes back commits that we have acted upon.
-    connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;",
-    )?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    connection.execute_batch(&format!("PRAGMA journal_size_limit = {MOST_LOG};"))?;
     check(&connection)?;
     schema::migrate(&mut connection).map_err(|error| match error {
         // A migration that the tables contradict: the version in the header is not the one of the tables.
@@ -144,6 +146,11 @@ fn writer(path: &Path) -> Result<Connection, Error> {
         error => error,
     })?;
     Ok(connection)
+}
+
+/// The size of the log, in bytes.
+pub(super) fn log_size(state_dir: &Path) -> u64 {
+    std::fs::metadata(with(&state_dir.join(FILE), "-wal")).map_or(0, |metadata| metadata.len())
 }
 
 /// Takes what the log holds over into the database and cuts it to nothing, unless somebody reads what only the log has.

@@ -34,7 +34,7 @@ use crate::id::{FolderId, SourceFileId};
 use crate::timestamp::Timestamp;
 
 pub use error::Error;
-pub use home::examine;
+pub use home::{MOST_LOG, examine};
 pub use journal::{JournalLine, MOST_LINES};
 pub use life::{Birth, Legacy};
 pub use lock::{Occupancy, occupancy};
@@ -148,6 +148,20 @@ impl Ledger {
         // Where even that finds no room, the log stays as it is.
         drop(self.read(home::empty_log));
         home::has_room(&self.shared.state_dir)
+    }
+
+    /// Cuts a log that has grown beyond [`MOST_LOG`], which is not possible while somebody reads what only the log has; returns the
+    /// size that it has then, in bytes.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be used any more.
+    pub fn cut_log(&self) -> Result<u64, Error> {
+        drop(self.lock()?);
+        if home::log_size(&self.shared.state_dir) > MOST_LOG {
+            // A log that cannot be cut now is cut another time.
+            drop(self.read(home::empty_log));
+        }
+        Ok(home::log_size(&self.shared.state_dir))
     }
 
     /// A read-only view of it.

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod damage;
 mod directories;
+mod log;
 mod moves;
 
 use std::os::unix::fs::PermissionsExt as _;
