@@ -33,7 +33,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::agenda::{Agenda, Backoff};
 use crate::ambient;
-use crate::delivery::{self, Ended};
+use crate::delivery::{self, Bars, Ended};
 use crate::desk::Desk;
 use crate::disk::{Hint, Hints, Watcher};
 use crate::file::{Key, MappingName, RelPath};
@@ -358,7 +358,10 @@ impl Daemon {
             // The only spawn of steps.
             let handle = match self.panics.get(&key) {
                 Some(panics) if *panics >= returned::PANICS => {
-                    self.steps.spawn(delivery::bar(Arc::clone(&self.desk), errand))
+                    self.steps.spawn(delivery::bar(Arc::clone(&self.desk), errand, Bars::Panic))
+                }
+                Some(_) | None if self.desk.ledger.is_deadly(&key) => {
+                    self.steps.spawn(delivery::bar(Arc::clone(&self.desk), errand, Bars::WantOfMemory))
                 }
                 Some(_) | None => self.steps.spawn(delivery::step(Arc::clone(&self.desk), errand)),
             };

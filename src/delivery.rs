@@ -28,7 +28,7 @@ use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
 pub use again::{Rearmed, rearm};
-pub use barred::bar;
+pub use barred::{Bars, bar};
 pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
 
 /// How a step ended.
@@ -148,7 +148,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
             if is_theirs(&desk, &stored, &errand, &leads) {
                 return Ok::<_, ledger::Error>((stored, leads, None));
             }
-            let considered = consider(&desk, &errand)?;
+            let reading = desk.ledger.reading(&errand.key);
+            let considered = consider(&desk, &errand);
+            drop(reading);
+            let considered = considered?;
             Ok((stored, leads, Some(considered)))
         })
         .await?

@@ -226,11 +226,17 @@ impl<'a> Join<'a> {
     fn note_references(&self, directory: &Directory) -> Result<(), ledger::Error> {
         for (file, _) in &directory.files {
             let Ok(path) = directory.path.join(file) else { continue };
-            if !is_dependent(&path)
-                && Assembly::may_refer(&path)
-                && let Ok(bundle) = Assembly::new(self.root.clone()).bundle(&path)
-            {
-                self.ledger.put_references(&self.mapping.key(path), &bundle.watched())?;
+            if !is_dependent(&path) && Assembly::may_refer(&path) {
+                let key = self.mapping.key(path);
+                if self.ledger.is_deadly(&key) {
+                    continue;
+                }
+                let reading = self.ledger.reading(&key);
+                let bundle = Assembly::new(self.root.clone()).bundle(&key.path);
+                drop(reading);
+                if let Ok(bundle) = bundle {
+                    self.ledger.put_references(&key, &bundle.watched())?;
+                }
             }
         }
         Ok(())

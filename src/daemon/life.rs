@@ -35,8 +35,9 @@ impl Daemon {
     pub(super) async fn be_born(&mut self) {
         let ledger = self.desk.ledger.clone();
         let begun = blocking(move || {
-            let (boot, machine) = (ambient::boot_id(), ambient::machine_id());
-            ledger.begin_life(&Birth { boot, machine, at: ambient::now() })
+            let (boot, machine, oom_kills) =
+                (ambient::boot_id(), ambient::machine_id(), ambient::oom_kills());
+            ledger.begin_life(&Birth { boot, machine, oom_kills, at: ambient::now() })
         });
         match begun.await {
             Ok(Legacy { doubted, is_foreign }) => {

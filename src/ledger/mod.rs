@@ -12,6 +12,7 @@ mod lock;
 mod members;
 mod moves;
 mod reader;
+mod reading;
 mod row;
 mod save;
 mod schema;
@@ -41,10 +42,12 @@ pub use lock::{Occupancy, occupancy};
 pub use members::Carried;
 pub use moves::Swapped;
 pub use reader::Reader;
+pub use reading::Reading;
 pub use standing::{MOST_TROUBLES, Standing};
 pub use tree::{Digest, Known, Listing};
 
 use lock::Lock;
+use reading::Marks;
 use row::Fault;
 use save::Rewrite;
 use tree::Which;
@@ -68,6 +71,7 @@ struct Shared {
     set_aside: Option<PathBuf>,
     damaged: AtomicU64,
     broken: AtomicBool,
+    marks: Marks,
     /// Below the connection, so that it is let go after the last write.
     _lock: Lock,
 }
@@ -106,6 +110,7 @@ impl Ledger {
                 set_aside,
                 damaged: AtomicU64::new(0),
                 broken: AtomicBool::new(false),
+                marks: Marks::open(state_dir),
                 _lock: lock,
             }),
         };

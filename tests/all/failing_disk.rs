@@ -1,7 +1,10 @@
-//! The disk of the ledger is full while the real binary runs: nothing is sent that could not be remembered, and all goes on once
-//! there is room. The disk is a small one in a mount namespace of its own.
+//! Disks that are full and disks that fail, under the real binary: nothing is sent that could not be remembered, nothing that
+//! could not be read whole, and all goes on once there is room. They are small ones in a mount namespace of their own.
+
+use versync::file::State;
 
 use crate::mounts::Namespace;
+use crate::power_cut::on_ext4;
 use crate::world::World;
 
 const UPLOAD: &str = "/folders/{id}/source-files";
@@ -98,4 +101,34 @@ async fn l1_a_pass_whose_state_disk_is_full_ends_with_74_and_the_next_one_sends_
     assert_eq!(said.code, 0, "{said:#?}");
     assert_eq!(world.remote().len(), count);
     assert_eq!(world.requests("POST", UPLOAD), count, "each was sent once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f14_a_file_that_its_disk_does_not_give_is_told_and_its_remote_copy_is_kept() {
+    let world = World::new().await;
+    // The end of the disk is cut off below the file system, and with it the bytes of the file, but not its name.
+    let script = r#"
+        set -e
+        truncate -s 64M disk.img && mkfs.ext4 -q disk.img && mount -o loop disk.img studio
+        head -c 32M /dev/urandom > studio/chair.fbx
+        "$BIN" -q sync
+        head -c 32M /dev/urandom > studio/chair.fbx
+        umount studio && mount -o loop,ro disk.img studio && ls -l studio >/dev/null
+        truncate -s 12M disk.img
+        if cat studio/chair.fbx >/dev/null 2>&1; then echo "this disk never fails" >&2; exit 1; fi
+        code=0; "$BIN" -q sync || code=$?
+        test $code = 3 || { echo "ended with $code" >&2; exit 1; }
+        umount -l studio
+    "#;
+    if !on_ext4(&world, "f14", script).await {
+        return;
+    }
+    let entry = world.entry("chair.fbx");
+    assert_ne!(entry.state(), State::Synced);
+    assert!(entry.reason().is_some_and(|it| it.contains("read")), "{:?}", entry.reason());
+    let current = entry.current.unwrap();
+    let remote = world.remote();
+    assert_eq!(remote.len(), 1, "{remote:?}");
+    assert_eq!(remote[0].1.blake3, current.lead.part.content.hash.to_string(), "the version before");
+    assert_eq!(world.requests("DELETE", "/source-files"), 0);
 }
