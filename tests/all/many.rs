@@ -73,13 +73,13 @@ async fn killed_in_the_middle(paths: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c14_n16_killed_in_the_middle_of_a_first_pass_over_many_directories_nothing_is_read_twice() {
+async fn c14_killed_in_the_middle_of_a_first_pass_over_many_directories_nothing_is_read_twice() {
     let paths: Vec<_> = (0..size()).map(|n| format!("kit {}/part {n}.fbx", n / 5)).collect();
     killed_in_the_middle(&paths).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c14_n17_killed_in_the_middle_of_a_first_pass_over_one_directory_nothing_is_read_twice() {
+async fn c14_killed_in_the_middle_of_a_first_pass_over_one_directory_nothing_is_read_twice() {
     let paths: Vec<_> = (0..size()).map(|n| format!("part {n}.fbx")).collect();
     killed_in_the_middle(&paths).await;
 }

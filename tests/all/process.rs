@@ -169,6 +169,13 @@ impl Started {
         assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
     }
 
+    /// The most memory that it has had so far, in bytes, where the system tells.
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+    }
+
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Option<i32> {
         tokio::task::spawn_blocking(move || self.0.wait().unwrap().code()).await.unwrap()
