@@ -163,3 +163,27 @@ async fn c17_a_file_at_which_the_system_killed_us_three_times_for_want_of_memory
     assert_eq!(world.versync(&["sync"]).await.code, 0);
     assert_eq!(world.remote().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o9_a_crash_leaves_no_image_of_the_memory_whatever_the_shell_allows() {
+    if std::fs::read_to_string("/proc/self/limits").is_err() {
+        eprintln!("SKIPPED o9: this system does not show the limits of a process");
+        return;
+    }
+    let world = World::new().await;
+    world.write("chair.fbx", b"chair");
+    let allowing = ["sh", "-c", "ulimit -c unlimited 2>/dev/null; exec \"$@\"", "sh"];
+    let run = world.start_behind(&allowing, &["run"]);
+    world.until_standing("studio", |it| it["counts"]["synced"] == 1).await;
+    let limits = run.limits();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    let before = names_in(world.dir());
+    run.signal("ABRT");
+    assert_eq!(run.end().await, None, "it was ended by the signal");
+    assert_eq!(names_in(world.dir()), before);
+}
+
+fn names_in(directory: &std::path::Path) -> std::collections::BTreeSet<std::ffi::OsString> {
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+}

@@ -176,6 +176,11 @@ impl Started {
         peak.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
     }
 
+    /// What the system lets it do, as `/proc` shows it.
+    pub(crate) fn limits(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/limits", self.0.id())).unwrap()
+    }
+
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Option<i32> {
         tokio::task::spawn_blocking(move || self.0.wait().unwrap().code()).await.unwrap()
