@@ -149,9 +149,10 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand) -> Result<Ended, ledger::Err
                 return Ok::<_, ledger::Error>((stored, leads, None));
             }
             let reading = desk.ledger.reading(&errand.key);
-            let considered = consider(&desk, &errand);
-            drop(reading);
-            let considered = considered?;
+            let considered = consider(&desk, &errand)?;
+            if matches!(considered.sighting, Sighting::Whole(_)) {
+                reading.is_harmless()?;
+            }
             Ok((stored, leads, Some(considered)))
         })
         .await?

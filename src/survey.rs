@@ -226,20 +226,25 @@ impl<'a> Join<'a> {
     fn note_references(&self, directory: &Directory) -> Result<(), ledger::Error> {
         for (file, _) in &directory.files {
             let Ok(path) = directory.path.join(file) else { continue };
-            if !is_dependent(&path) && Assembly::may_refer(&path) {
-                let key = self.mapping.key(path);
-                if self.ledger.is_deadly(&key) {
-                    continue;
-                }
-                let reading = self.ledger.reading(&key);
-                let bundle = Assembly::new(self.root.clone()).bundle(&key.path);
-                drop(reading);
-                if let Ok(bundle) = bundle {
-                    self.ledger.put_references(&key, &bundle.watched())?;
-                }
+            if !is_dependent(&path) {
+                self.note_references_of(&self.mapping.key(path))?;
             }
         }
         Ok(())
+    }
+
+    /// Writes down what a model refers to. One that kills us while it is read is left as it is.
+    fn note_references_of(&self, key: &Key) -> Result<(), ledger::Error> {
+        if !Assembly::may_refer(&key.path) || self.ledger.is_deadly(key) {
+            return Ok(());
+        }
+        let reading = self.ledger.reading(key);
+        let bundle = Assembly::new(self.root.clone()).bundle(&key.path);
+        drop(reading);
+        match bundle {
+            Ok(bundle) => self.ledger.put_references(key, &bundle.watched()),
+            Err(_) => Ok(()),
+        }
     }
 
     fn take(&self, directory: &Directory) {
@@ -340,11 +345,7 @@ impl<'a> Join<'a> {
             (Stage::Leads, true) => self.saw_dependents.store(true, Ordering::Relaxed),
             (Stage::Dependents, false) | (Stage::References, _) => {}
             (Stage::Leads, false) => {
-                if Assembly::may_refer(&key.path)
-                    && let Ok(bundle) = Assembly::new(self.root.clone()).bundle(&key.path)
-                {
-                    self.ledger.put_references(&key, &bundle.watched())?;
-                }
+                self.note_references_of(&key)?;
                 let found = if is_news(row, fingerprint) { Found::Changed } else { Found::There };
                 (self.visitor.found)(found(key, fingerprint.size));
             }

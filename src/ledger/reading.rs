@@ -95,16 +95,23 @@ impl Ledger {
     }
 }
 
+impl Reading {
+    /// It was read to its end, with all that is read because of it: it kills nobody, and earlier kills are forgotten.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be written.
+    pub fn is_harmless(self) -> Result<(), Error> {
+        self.ledger.forget_kills(&self.name)
+    }
+}
+
 impl Drop for Reading {
-    /// It was read to its end, or as far as it could be: it kills nobody.
     fn drop(&mut self) {
         let marks = &self.ledger.shared.marks;
         marks.put(self.slot, &[0; SLOT]);
         if let Some(taken) = marks.taken.lock().unwrap_or_else(PoisonError::into_inner).get_mut(self.slot) {
             *taken = None;
         }
-        // What cannot be forgotten now is forgotten the next time.
-        drop(self.ledger.forget_kills(&self.name));
     }
 }
 
