@@ -41,7 +41,6 @@ use crate::signals::{self, Signal, Signals, Tell};
 use crate::survey::Found;
 use crate::timestamp::{Tick, Timestamp};
 use crate::verdict::Failure;
-use crate::worker::blocking;
 
 use barrier::{Barrier, Walked};
 use chronicle::Chronicle;
@@ -464,22 +463,6 @@ impl Daemon {
 
     fn give_up(&mut self, mapping: &MappingName, trouble: &Trouble) {
         self.barriers.iter_mut().for_each(|barrier| barrier.give_up(mapping, trouble.clone()));
-    }
-
-    /// Writes down what `status` shows of the mappings whose state has changed.
-    async fn publish(&mut self) {
-        if self.is_cramped() {
-            return;
-        }
-        for (name, round) in &mut self.rounds {
-            let Some(standing) = round.news() else { continue };
-            let (ledger, mapping) = (self.desk.ledger.clone(), name.clone());
-            let written = blocking(move || ledger.put_standing(&mapping, &standing)).await;
-            if let Err(error) = written {
-                self.ledger_failed(&error);
-                return;
-            }
-        }
     }
 }
 

@@ -140,7 +140,7 @@ pub fn main() -> ExitCode {
 /// A crash writes no image of the memory, in which there are tokens. Nothing is lost where the system does not take that.
 fn leave_no_core() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    drop(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }));
+    let _refused = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 fn dispatch(line: Line, paper: &Paper) -> Result<Exit, Failure> {

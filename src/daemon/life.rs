@@ -80,6 +80,22 @@ impl Daemon {
         }
     }
 
+    /// Writes down what `status` shows of the mappings whose state has changed.
+    pub(super) async fn publish(&mut self) {
+        if self.is_cramped() {
+            return;
+        }
+        for (name, round) in &mut self.rounds {
+            let Some(standing) = round.news() else { continue };
+            let (ledger, mapping) = (self.desk.ledger.clone(), name.clone());
+            let written = blocking(move || ledger.put_standing(&mapping, &standing)).await;
+            if let Err(error) = written {
+                self.ledger_failed(&error);
+                return;
+            }
+        }
+    }
+
     /// Ends the life in good order. A ledger that cannot be written any more knows of no good order.
     pub(super) async fn pass_away(&mut self, why: &Why) {
         if matches!(why, Why::OurTrouble(_)) {

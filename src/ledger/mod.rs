@@ -13,6 +13,7 @@ mod members;
 mod moves;
 mod reader;
 mod reading;
+mod room;
 mod row;
 mod save;
 mod schema;
@@ -143,30 +144,6 @@ impl Ledger {
             Ok(identity) if identity == self.shared.identity => Ok(()),
             Ok(_) | Err(_) => Err(Error::Moved(self.shared.path.clone())),
         }
-    }
-
-    /// Whether its disk has room for more than the next write. Gives back first what it can do without itself.
-    ///
-    /// # Errors
-    /// [`Error::Directory`] if the disk cannot be asked.
-    pub fn has_room(&self) -> Result<bool, Error> {
-        // Where even that finds no room, the log stays as it is.
-        drop(self.read(home::empty_log));
-        home::has_room(&self.shared.state_dir)
-    }
-
-    /// Cuts a log that has grown beyond [`MOST_LOG`], which is not possible while somebody reads what only the log has; returns the
-    /// size that it has then, in bytes.
-    ///
-    /// # Errors
-    /// [`Error`] if the ledger cannot be used any more.
-    pub fn cut_log(&self) -> Result<u64, Error> {
-        drop(self.lock()?);
-        if home::log_size(&self.shared.state_dir) > MOST_LOG {
-            // A log that cannot be cut now is cut another time.
-            drop(self.read(home::empty_log));
-        }
-        Ok(home::log_size(&self.shared.state_dir))
     }
 
     /// A read-only view of it.

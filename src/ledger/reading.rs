@@ -77,7 +77,13 @@ impl Ledger {
     /// # Errors
     /// [`Error`] if the ledger cannot be written.
     pub fn absolve(&self, key: &Key) -> Result<(), Error> {
-        self.forget_kills(&name(key))
+        let name = name(key);
+        // Whoever says so need not be whose life read the counts.
+        if self.meta(&row(&name))?.is_none() {
+            return Ok(());
+        }
+        self.shared.marks.kills.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        self.delete_kills(&name)
     }
 
     fn forget_kills(&self, name: &Name) -> Result<(), Error> {
@@ -85,9 +91,10 @@ impl Ledger {
             let mut kills = self.shared.marks.kills.lock().unwrap_or_else(PoisonError::into_inner);
             kills.remove(name).is_some()
         };
-        if !was_known {
-            return Ok(());
-        }
+        if was_known { self.delete_kills(name) } else { Ok(()) }
+    }
+
+    fn delete_kills(&self, name: &Name) -> Result<(), Error> {
         self.write(|db, _| {
             db.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([row(name)])?;
             Ok(())

@@ -141,7 +141,15 @@ async fn c17_a_file_at_which_the_system_killed_us_three_times_for_want_of_memory
     let huge = world.root().join("huge.fbx");
     std::fs::File::create(&huge).unwrap().set_len(16 << 30).unwrap();
     let marks = world.config().state_dir.join("reading");
-    let is_read = |_: &World| std::fs::read(&marks).is_ok_and(|marks| marks.iter().any(|byte| *byte != 0));
+    let kills = versync::ambient::oom_kills().map(|kills| kills.to_string());
+    // The marks of the life before are there until the next one has begun.
+    let has_begun = |world: &World| {
+        let reader = versync::ledger::Reader::open(&world.config().state_dir);
+        reader.is_ok_and(|reader| reader.meta("oom_kills").is_ok_and(|it| it == kills))
+    };
+    let is_read = |world: &World| {
+        has_begun(world) && std::fs::read(&marks).is_ok_and(|marks| marks.iter().any(|byte| *byte != 0))
+    };
     for kill in 0..3 {
         let started = world.start(&["sync"]);
         world.until_some(is_read).await;
