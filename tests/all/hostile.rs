@@ -153,8 +153,11 @@ fn in_markup(name: &str) -> String {
     name.replace('&', "&amp;")
 }
 
+/// A format, and files of a directory: a lead of the format, and what it needs to be one.
+type Model = (&'static str, Vec<(&'static str, Vec<u8>)>);
+
 /// The models: each lead with its bytes, and what lies beside it.
-fn models(names: &dyn Fn(&str) -> Vec<String>) -> Vec<(&'static str, Vec<(&'static str, Vec<u8>)>)> {
+fn models(names: &dyn Fn(&str) -> Vec<String>) -> Vec<Model> {
     let mtl = |names: &[String]| {
         format!("newmtl m\n{}", each(names, |name| format!("map_Kd {name}\n"))).into_bytes()
     };

@@ -15,12 +15,18 @@ fn write(ledger: &Ledger, bytes: usize) {
     }
 }
 
+/// A connection of another program.
+#[expect(clippy::disallowed_methods, reason = "another program asks nobody")]
+fn stranger(home: &TempDir) -> rusqlite::Connection {
+    rusqlite::Connection::open(home.path().join("ledger.db")).unwrap()
+}
+
 #[test]
 fn l12_a_log_that_grew_while_somebody_read_is_cut_once_they_are_gone() {
     let home = home();
     let ledger = Ledger::open(home.path()).unwrap();
     ledger.put_meta("seen", "before").unwrap();
-    let reading = rusqlite::Connection::open(home.path().join("ledger.db")).unwrap();
+    let reading = stranger(&home);
     reading.execute_batch("BEGIN").unwrap();
     let seen =
         || reading.query_row("SELECT value FROM meta WHERE key = 'seen'", [], |row| row.get::<_, String>(0));
