@@ -252,7 +252,7 @@ impl Agenda {
                         self.everybody.probing = None;
                         backoff.pause(failures + 1, dice)
                     }
-                    Blame::Cloud | Blame::User | Blame::Us => {
+                    Blame::Cloud | Blame::User | Blame::Room | Blame::Us => {
                         mapping.probing = None;
                         self.everybody.failed(&backoff, now, asked, dice)
                     }

@@ -51,6 +51,14 @@ pub fn boot_id() -> Option<String> {
     word("/proc/sys/kernel/random/boot_id")
 }
 
+/// How often the system has killed a process for want of memory since it was booted, where it tells: on Linux `oom_kill` in
+/// `/proc/vmstat` (proc(5)).
+#[must_use]
+pub fn oom_kills() -> Option<u64> {
+    let told = word("/proc/vmstat")?;
+    told.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
 /// An id of this machine, where it has one: made from `/etc/machine-id`, which itself is not to be shown to others
 /// (machine-id(5)). Copied with a disk image, it names the copy as well.
 #[must_use]

@@ -406,7 +406,7 @@ fn refused(what: String, error: &cloud::Error) -> Finding {
         }
         (Blame::Cloud, Some(_)) => (Stops::Cloud, "try again later; if it stays so, ask who runs the server"),
         (Blame::Cloud, None) => (Stops::Cloud, "check `url` of [server], the network and the proxy"),
-        (Blame::File | Blame::Us, _) => (Stops::Configuration, "correct [server] and [auth]"),
+        (Blame::File | Blame::Room | Blame::Us, _) => (Stops::Configuration, "correct [server] and [auth]"),
     };
     Finding::fail(stops, what, error.to_string(), remedy)
 }

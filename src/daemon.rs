@@ -16,6 +16,7 @@ mod once;
 mod pause;
 mod record;
 mod returned;
+mod room;
 mod round;
 mod state;
 mod steer;
@@ -33,15 +34,14 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::agenda::{Agenda, Backoff};
 use crate::ambient;
-use crate::delivery::{self, Ended};
+use crate::delivery::{self, Bars, Ended};
 use crate::desk::Desk;
 use crate::disk::{Hint, Hints, Watcher};
 use crate::file::{Key, MappingName, RelPath};
 use crate::signals::{self, Signal, Signals, Tell};
 use crate::survey::Found;
 use crate::timestamp::{Tick, Timestamp};
-use crate::verdict::{Blame, Failure};
-use crate::worker::blocking;
+use crate::verdict::Failure;
 
 use barrier::{Barrier, Walked};
 use chronicle::Chronicle;
@@ -49,6 +49,7 @@ use clock::Clock;
 use life::Pulse;
 use once::Pass;
 use record::Record;
+use room::Cramped;
 use round::Round;
 use vigil::Vigil;
 use walk::{Job, JobEnd};
@@ -212,6 +213,7 @@ pub async fn run(
         vigil: Vigil::default(),
         pulse: Pulse::default(),
         record: Record::default(),
+        cramped: None,
         mode: orders.mode,
         desk,
     };
@@ -239,6 +241,7 @@ pub async fn run(
     }
 
     while daemon.end.is_none() {
+        daemon.look_for_room().await;
         daemon.settle_owed().await;
         daemon.end_lulls();
         daemon.begin();
@@ -327,6 +330,8 @@ struct Daemon {
     pulse: Pulse,
     /// Whether the manifest has to be written.
     record: Record,
+    /// The disk of the ledger is full.
+    cramped: Option<Cramped>,
 }
 
 impl fmt::Debug for Daemon {
@@ -340,6 +345,9 @@ impl Daemon {
     fn begin(&mut self) {
         let now = ambient::tick();
         self.keep_vigil(now);
+        if self.is_cramped() {
+            return;
+        }
         let (stuck, stuck_surveys) = self.stuck();
         for round in self.rounds.values_mut() {
             round.turn(now, self.mode, &mut self.observer);
@@ -354,7 +362,10 @@ impl Daemon {
             // The only spawn of steps.
             let handle = match self.panics.get(&key) {
                 Some(panics) if *panics >= returned::PANICS => {
-                    self.steps.spawn(delivery::bar(Arc::clone(&self.desk), errand))
+                    self.steps.spawn(delivery::bar(Arc::clone(&self.desk), errand, Bars::Panic))
+                }
+                Some(_) | None if self.desk.ledger.is_deadly(&key) => {
+                    self.steps.spawn(delivery::bar(Arc::clone(&self.desk), errand, Bars::WantOfMemory))
                 }
                 Some(_) | None => self.steps.spawn(delivery::step(Arc::clone(&self.desk), errand)),
             };
@@ -393,15 +404,17 @@ impl Daemon {
     fn next_wake(&self, watchdog: Option<Duration>) -> Option<Duration> {
         let now = ambient::tick();
         let full = self.agenda.out() >= self.desk.patience.uploads * 2 + 8 + self.stuck().0;
-        let due = self.agenda.next_due().filter(|_| !full).map(|due| due.since(now));
+        let may_begin = !full && !self.is_cramped();
+        let due = self.agenda.next_due().filter(|_| may_begin).map(|due| due.since(now));
         let surveys = match self.mode {
-            Mode::Watch => self.rounds.values().filter_map(Round::next_survey).min(),
-            Mode::Once(_) => None,
+            Mode::Watch if !self.is_cramped() => self.rounds.values().filter_map(Round::next_survey).min(),
+            Mode::Watch | Mode::Once(_) => None,
         };
         let told = (!self.barriers.is_empty()).then_some(steer::TOLD_EVERY);
         let (vigil, lull) = (self.next_vigil(now), self.next_lull(now));
+        let room = self.next_look_for_room().map(|next| next.since(now));
         let record = if self.was_quiet { self.record.pause(now) } else { None };
-        let all = [due, surveys.map(|due| due.since(now)), watchdog, told, vigil, lull, record];
+        let all = [room, due, surveys.map(|due| due.since(now)), watchdog, told, vigil, lull, record];
         all.into_iter().flatten().min()
     }
 
@@ -448,7 +461,7 @@ impl Daemon {
                 self.give_up(&name, &Trouble::Halted(why.clone()));
                 self.troubles.insert(name.clone(), Trouble::Halted(why));
             }
-            round::Outcome::Ours(failure) => self.end = Some(Why::OurTrouble(failure)),
+            round::Outcome::Ours(failure) => self.ours(failure),
         }
         for barrier in &mut self.barriers {
             barrier.walked(&name, &job, number, walked);
@@ -457,19 +470,6 @@ impl Daemon {
 
     fn give_up(&mut self, mapping: &MappingName, trouble: &Trouble) {
         self.barriers.iter_mut().for_each(|barrier| barrier.give_up(mapping, trouble.clone()));
-    }
-
-    /// Writes down what `status` shows of the mappings whose state has changed.
-    async fn publish(&mut self) {
-        for (name, round) in &mut self.rounds {
-            let Some(standing) = round.news() else { continue };
-            let (ledger, mapping) = (self.desk.ledger.clone(), name.clone());
-            let written = blocking(move || ledger.put_standing(&mapping, &standing)).await;
-            if let Err(error) = written {
-                self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
-                return;
-            }
-        }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::verdict::{Blame, Failure, Verdict};
 use crate::worker::blocking;
 
 pub use again::{Rearmed, rearm};
-pub use barred::bar;
+pub use barred::{Bars, bar};
 pub use consider::{Considered, consider};
 pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
 pub use refresh::{carriers, held_since};
@@ -68,10 +68,10 @@ async fn take(desk: Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Ended {
     assert!(!key.path.name().starts_with(b"panics"), "as the test wants it");
     match try_step(&desk, errand, walk).await {
         Ok(ended) => ended,
-        // Without its ledger the process must not go on: what it did could not be remembered.
+        // Without its ledger the process must not go on, or not until there is room: what it did could not be remembered.
         Err(error) => Ended {
             key,
-            verdict: Verdict::Failed(Failure::new(Blame::Us, error.to_string())),
+            verdict: Verdict::Failed(Failure::new(error.blame(), error.to_string())),
             reach: Reach::Local,
             was: State::Ready,
             is: State::Ready,
@@ -104,11 +104,15 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Resul
             let stored = desk.ledger.entry(&errand.key)?;
             let seekers = seekers::called(&desk, &errand.key)?;
             let leads = desk.ledger.leads_of(&errand.key.mapping, &errand.key.path)?;
+            let reading = desk.ledger.reading(&errand.key);
             let mut considered = consider::consider_with(&desk, &errand, stored.clone(), &leads, walk)?;
             if !considered.instead.is_empty() {
                 series::demote(&desk, &errand.key, &stored)?;
             }
             considered.also.extend(seekers);
+            if matches!(considered.sighting, Sighting::Whole(_)) {
+                reading.is_harmless()?;
+            }
             Ok::<_, ledger::Error>((stored, leads, considered))
         })
         .await?

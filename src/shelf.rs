@@ -421,5 +421,5 @@ fn oldest(children: Vec<Folder>, name: &str) -> Option<FolderId> {
 }
 
 fn us(error: crate::ledger::Error) -> Failure {
-    Failure::new(Blame::Us, error.to_string())
+    Failure::new(error.blame(), error.to_string())
 }

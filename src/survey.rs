@@ -3,6 +3,7 @@
 //! A directory is compared as a whole first: where its listing hashes to what it hashed to when everything in it was at
 //! rest, no row is touched. Only where it differs are its rows read.
 
+mod missed;
 mod names;
 
 use std::collections::BTreeMap;
@@ -234,11 +235,21 @@ impl<'a> Join<'a> {
     fn note_references(&self, directory: &Directory) -> Result<(), ledger::Error> {
         for (file, _) in &directory.files {
             let Ok(path) = directory.path.join(file) else { continue };
-            if !is_dependent(&path) && Assembly::may_refer(&path) {
-                // What cannot be opened is told where it is looked at.
-                drop(assembly::noted(self.ledger, self.root, self.mapping, &self.mapping.key(path))?);
+            if !is_dependent(&path) {
+                self.note_references_of(&self.mapping.key(path))?;
             }
         }
+        Ok(())
+    }
+
+    /// Writes down what a model refers to. One that kills us while it is read is left as it is.
+    fn note_references_of(&self, key: &Key) -> Result<(), ledger::Error> {
+        if !Assembly::may_refer(&key.path) || self.ledger.is_deadly(key) {
+            return Ok(());
+        }
+        let _reading = self.ledger.reading(key);
+        // What cannot be opened is told where it is looked at.
+        drop(assembly::noted(self.ledger, self.root, self.mapping, key)?);
         Ok(())
     }
 
@@ -340,9 +351,7 @@ impl<'a> Join<'a> {
             (Stage::Leads, true) => self.saw_dependents.store(true, Ordering::Relaxed),
             (Stage::Dependents, false) | (Stage::References, _) => {}
             (Stage::Leads, false) => {
-                if Assembly::may_refer(&key.path) {
-                    drop(assembly::noted(self.ledger, self.root, self.mapping, &key)?);
-                }
+                self.note_references_of(&key)?;
                 let found = if is_news(row, fingerprint) { Found::Changed } else { Found::There };
                 (self.visitor.found)(found(key, fingerprint.size));
             }
@@ -376,52 +385,6 @@ impl<'a> Join<'a> {
         };
         if self.stage == Stage::Leads {
             (self.visitor.found)(found);
-        }
-    }
-
-    /// A known file was not listed. Whether that means anything is for a closer look to say. Returns whether all is well.
-    fn missed(&self, directory: &Directory, known: &Known) -> bool {
-        if is_told_gone(known.state) || self.stage == Stage::Dependents {
-            return is_told_gone(known.state);
-        }
-        if directory.complete == Complete::Yes
-            && let Ok(path) = directory.path.join(&known.name)
-        {
-            (self.visitor.found)(Found::Away(self.mapping.key(path)));
-        }
-        false
-    }
-
-    /// A known subdirectory was not listed: everything that is known below it needs a closer look.
-    fn missed_below(&self, directory: &Directory, child: &[u8]) -> Result<bool, ledger::Error> {
-        const PAGE: usize = 500;
-        let Ok(below) = directory.path.join(child) else { return Ok(true) };
-        if directory.complete != Complete::Yes {
-            return Ok(false);
-        }
-        let mut all_told = true;
-        for member in self.ledger.members_below(&self.mapping.name, &below)? {
-            all_told = false;
-            if self.stage == Stage::Leads {
-                (self.visitor.found)(Found::Away(self.mapping.key(member)));
-            }
-        }
-        let mut after = None;
-        loop {
-            let page = self.ledger.keys_below(&self.mapping.name, &below, after.as_ref(), PAGE)?;
-            for key in &page {
-                if !is_told_gone(self.ledger.entry(key)?.state()) {
-                    all_told = false;
-                    if self.stage == Stage::Dependents {
-                        continue;
-                    }
-                    (self.visitor.found)(Found::Away(key.clone()));
-                }
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.path.clone()),
-                Some(_) | None => return Ok(all_told),
-            }
         }
     }
 
@@ -466,11 +429,6 @@ fn stays(state: State) -> bool {
         // A rule may have changed, or permission was given, or the file came back: a look is cheap.
         State::Blocked | State::Detached | State::Deleted | State::Settling | State::Ready => false,
     }
-}
-
-/// Whether the ledger already says that the file is not there, or not ours.
-fn is_told_gone(state: State) -> bool {
-    matches!(state, State::Deleted | State::Detached)
 }
 
 /// What a directory's listing looks like.

@@ -47,6 +47,8 @@ pub enum Blame {
     Cloud,
     /// The person who runs it (no valid login): everybody waits for them.
     User,
+    /// Whoever can make room on the disk of our own state: everybody waits, and tries again by themselves.
+    Room,
     /// This program or its state directory: it stops.
     Us,
 }

@@ -153,6 +153,7 @@ impl From<ledger::Error> for Failure {
             ledger::Error::Network { .. } | ledger::Error::Loose { .. } => {
                 (Exit::Configuration, "set `state_dir` to a directory of your own on a local disk")
             }
+            ledger::Error::Full => (Exit::StateDirectory, "make room on the disk of the state directory"),
             _ => (Exit::StateDirectory, "check the disk and the permissions of the state directory"),
         };
         Self { causes: causes(&error), ..Self::new(exit, error.to_string()).hint(hint) }
@@ -176,6 +177,7 @@ impl From<verdict::Failure> for Failure {
             Blame::User => {
                 (Exit::LoginNeeded, Some("renew the token source of [auth]; `versync check` shows it"))
             }
+            Blame::Room => (Exit::StateDirectory, Some("make room on the disk of the state directory")),
             Blame::Us => (Exit::StateDirectory, None),
         };
         Self { hint: hint.map(str::to_owned), ..Self::new(exit, failure.what) }

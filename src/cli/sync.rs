@@ -216,7 +216,9 @@ fn refused(error: &cloud::Error, mapping: &Mapping) -> Failure {
             (Exit::Temporary, "check `url` of [server] and the network, or try again later".to_owned())
         }
         (Blame::File, _) => (Exit::Configuration, format!("correct the {of}")),
-        (Blame::Us, _) => (Exit::Configuration, "correct [server] in the configuration".to_owned()),
+        (Blame::Room | Blame::Us, _) => {
+            (Exit::Configuration, "correct [server] in the configuration".to_owned())
+        }
     };
     Failure::new(exit, error.to_string()).hint(hint)
 }

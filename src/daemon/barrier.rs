@@ -150,7 +150,7 @@ impl Barrier {
             Blame::Cloud if agenda.failures() >= PATIENCE => {
                 self.why = Some(Why::CloudTrouble(failure.clone()));
             }
-            Blame::Mapping | Blame::File | Blame::Cloud | Blame::Us => {}
+            Blame::Mapping | Blame::File | Blame::Cloud | Blame::Room | Blame::Us => {}
         }
     }
 

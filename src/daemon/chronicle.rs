@@ -92,11 +92,12 @@ impl Chronicle {
         }
     }
 
-    fn failure(&mut self, Failure { blame, what, .. }: &Failure, now: Tick) {
+    /// Tells of a failure, unless it was told a short while ago.
+    pub(super) fn failure(&mut self, Failure { blame, what, .. }: &Failure, now: Tick) {
         let again = match blame {
             // Somebody has to come; telling them more often brings nobody sooner.
             Blame::User | Blame::Mapping => AN_HOUR,
-            Blame::File | Blame::Cloud | Blame::Us => AGAIN,
+            Blame::File | Blame::Cloud | Blame::Room | Blame::Us => AGAIN,
         };
         if let Some(told) = self.failures.get_mut(what) {
             told.since += 1;

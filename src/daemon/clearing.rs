@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use super::round::Round;
-use super::{Daemon, Mode, Trouble, Why};
+use super::{Daemon, Mode, Trouble};
 use crate::agenda::Voucher;
 use crate::ambient;
 use crate::delivery::{self, Ended};
 use crate::file::{MappingName, State};
-use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
 
 impl Daemon {
@@ -30,7 +29,7 @@ impl Daemon {
 
     /// Grants what may be taken, and tells what has to wait for a person. Does nothing while anything is under way.
     pub(super) async fn reckon(&mut self) {
-        if self.reckonings.is_empty() || !self.is_quiet() {
+        if self.reckonings.is_empty() || self.is_cramped() || !self.is_quiet() {
             return;
         }
         for name in std::mem::take(&mut self.reckonings) {
@@ -43,7 +42,7 @@ impl Daemon {
             let reckoned = match blocking(move || delivery::reckon(&desk, &post)).await {
                 Ok(reckoned) => reckoned,
                 Err(error) => {
-                    self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
+                    self.ledger_failed(&error);
                     return;
                 }
             };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Daemon, Why};
 use crate::ambient;
-use crate::ledger::{Birth, Legacy};
+use crate::ledger::{self, Birth, Legacy};
 use crate::timestamp::Tick;
 use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
@@ -35,8 +35,9 @@ impl Daemon {
     pub(super) async fn be_born(&mut self) {
         let ledger = self.desk.ledger.clone();
         let begun = blocking(move || {
-            let (boot, machine) = (ambient::boot_id(), ambient::machine_id());
-            ledger.begin_life(&Birth { boot, machine, at: ambient::now() })
+            let (boot, machine, oom_kills) =
+                (ambient::boot_id(), ambient::machine_id(), ambient::oom_kills());
+            ledger.begin_life(&Birth { boot, machine, oom_kills, at: ambient::now() })
         });
         match begun.await {
             Ok(Legacy { doubted, is_foreign }) => {
@@ -53,7 +54,8 @@ impl Daemon {
                     );
                 }
             }
-            Err(error) => self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string()))),
+            // The last life cannot be followed by one that leaves no trace, not even where there is no room.
+            Err(error) => self.end = Some(Why::OurTrouble(Failure::new(error.blame(), error.to_string()))),
         }
         self.pulse.last = ambient::tick();
     }
@@ -61,13 +63,36 @@ impl Daemon {
     /// Writes a sign of life, if one is due.
     pub(super) async fn beat(&mut self) {
         let now = ambient::tick();
-        if self.pulse.stirred.is_none() || now.since(self.pulse.last) < BEAT {
+        if self.is_cramped() || self.pulse.stirred.is_none() || now.since(self.pulse.last) < BEAT {
             return;
         }
         self.pulse = Pulse { last: now, stirred: None };
         let ledger = self.desk.ledger.clone();
-        if let Err(error) = blocking(move || ledger.beat(ambient::now())).await {
-            self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
+        let beat = move || ledger.beat(ambient::now()).and_then(|()| ledger.cut_log());
+        match blocking(beat).await {
+            Ok(log) if log > ledger::MOST_LOG => {
+                let what = "failed to cut the log of the ledger, which grows: another program has been reading the \
+                            ledger for a long time";
+                self.chronicle.failure(&Failure::new(Blame::User, what), now);
+            }
+            Ok(_) => {}
+            Err(error) => self.ledger_failed(&error),
+        }
+    }
+
+    /// Writes down what `status` shows of the mappings whose state has changed.
+    pub(super) async fn publish(&mut self) {
+        if self.is_cramped() {
+            return;
+        }
+        for (name, round) in &mut self.rounds {
+            let Some(standing) = round.news() else { continue };
+            let (ledger, mapping) = (self.desk.ledger.clone(), name.clone());
+            let written = blocking(move || ledger.put_standing(&mapping, &standing)).await;
+            if let Err(error) = written {
+                self.ledger_failed(&error);
+                return;
+            }
         }
     }
 

@@ -59,7 +59,9 @@ impl Pass {
             // A step that panicked leaves no entry.
             (Blame::Cloud, _) | (Blame::File, None) => {}
             // The cloud may only need a moment to know what it has just taken in.
-            (Blame::File, Some(_)) | (Blame::Mapping | Blame::User | Blame::Us, _) => return None,
+            (Blame::File, Some(_)) | (Blame::Mapping | Blame::User | Blame::Room | Blame::Us, _) => {
+                return None;
+            }
         }
         let failures = self.failures.entry(ended.key.clone()).or_default();
         *failures += 1;

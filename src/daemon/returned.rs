@@ -74,7 +74,7 @@ impl Daemon {
 
     fn failed(&mut self, key: &Key, failure: Failure) {
         match (failure.blame, self.mode) {
-            (Blame::Us, _) => self.end = Some(Why::OurTrouble(failure)),
+            (Blame::Room | Blame::Us, _) => self.ours(failure),
             (Blame::User, Mode::Once(_)) => self.end = Some(Why::NeedsLogin(failure)),
             (Blame::User, Mode::Watch) => {
                 for round in self.rounds.values_mut() {

@@ -18,7 +18,7 @@ use crate::file::{MappingName, RelPath};
 use crate::ledger::{self, Standing};
 use crate::survey::{self, Found, Surveyed};
 use crate::timestamp::Tick;
-use crate::verdict::{Blame, Failure};
+use crate::verdict::Failure;
 
 /// How often a root that is away, or another one, is looked at.
 const RETURN: Duration = Duration::from_secs(30);
@@ -338,7 +338,9 @@ impl Round {
                 }
                 Outcome::Well
             }
-            Err(survey::Error::Ledger(error)) => Outcome::Ours(Failure::new(Blame::Us, error.to_string())),
+            Err(survey::Error::Ledger(error)) => {
+                Outcome::Ours(Failure::new(error.blame(), error.to_string()))
+            }
             Err(survey::Error::Disk(disk::Error::NotDirectory { path })) => Outcome::NotADirectory(path),
             // It went away between the hint and the look; whatever it held is told as vanished.
             Err(survey::Error::Disk(disk::Error::Gone { path })) if mode == Mode::Watch && !is_whole => {

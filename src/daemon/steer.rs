@@ -18,7 +18,6 @@ use crate::file::sighting::RootIdentity;
 use crate::file::{Key, MappingName, RelPath};
 use crate::ledger;
 use crate::signals::{self, Tell};
-use crate::verdict::{Blame, Failure};
 use crate::worker::blocking;
 
 /// How often somebody who waits for a pass is told how far it is.
@@ -171,12 +170,17 @@ impl Daemon {
 
     /// Lifts what was to be lifted while a step was out that is back now.
     pub(super) async fn settle_owed(&mut self) {
+        if self.is_cramped() {
+            return;
+        }
         let is_out: HashSet<&Key> = self.out.values().collect();
         let back: Vec<Key> = self.owed.iter().filter(|key| !is_out.contains(key)).cloned().collect();
         for key in back {
             self.owed.remove(&key);
-            if let Err(error) = self.rearm(key.mapping, key.path).await {
-                self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string())));
+            if let Err(error) = self.rearm(key.mapping.clone(), key.path.clone()).await {
+                self.owed.insert(key);
+                self.ledger_failed(&error);
+                return;
             }
         }
     }
@@ -219,7 +223,7 @@ impl Daemon {
                     }
                 }
             }
-            Err(error) => self.end = Some(Why::OurTrouble(Failure::new(Blame::Us, error.to_string()))),
+            Err(error) => self.ledger_failed(&error),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::file::part::called;
 use crate::file::{ContentHash, Intent, Part, PartName};
 use crate::id::{SourceFileId, UploadTaskId};
 use crate::plan::{Finding, Outcome, UNNAMED};
-use crate::verdict::{Blame, Failure};
+use crate::verdict::Failure;
 use crate::worker::blocking;
 
 /// How many files of ours are compared with an attempt that left no new one.
@@ -187,7 +187,7 @@ async fn of_other_tasks(
 
 async fn claimed(desk: &Arc<Desk>, id: SourceFileId) -> Result<bool, Failure> {
     let ledger = desk.ledger.clone();
-    blocking(move || ledger.claimed(id)).await.map_err(|error| Failure::new(Blame::Us, error.to_string()))
+    blocking(move || ledger.claimed(id)).await.map_err(|error| Failure::new(error.blame(), error.to_string()))
 }
 
 async fn has_size(desk: &Arc<Desk>, id: SourceFileId, size: u64) -> Result<bool, Failure> {

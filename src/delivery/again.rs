@@ -54,6 +54,7 @@ pub fn rearm(
                 if state == AsideState::Suspect {
                     ledger.believe_members(&key)?;
                 }
+                ledger.absolve(&key)?;
                 rearmed.keys.push(key.clone());
                 batch.push((key, entry));
             }

@@ -74,11 +74,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Who has to act: we stop, except that a person chooses which of two instances is to run.
+    /// Who has to act: we stop, except that a person chooses which of two instances is to run, and can make room.
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
             Self::Locked { .. } => Blame::User,
+            Self::Full => Blame::Room,
             Self::Missing(_)
             | Self::Newer { .. }
             | Self::Network { .. }
@@ -86,7 +87,6 @@ impl Error {
             | Self::Directory { .. }
             | Self::NoWal(_)
             | Self::OldSqlite(_)
-            | Self::Full
             | Self::Moved(_)
             | Self::Broken
             | Self::Damaged(_)

@@ -18,6 +18,12 @@ pub(super) const FILE: &str = "ledger.db";
 /// How many statements are kept prepared; a step uses about thirty.
 const STATEMENTS: usize = 128;
 
+/// How large the write-ahead log may be that is kept, in bytes. While somebody reads what only the log has, it grows beyond that.
+pub const MOST_LOG: u64 = 64 << 20;
+
+/// How long somebody else who reads or writes is waited for.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// SQLite before this version may lose commits of a write-ahead log that two connections use.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
@@ -44,6 +50,16 @@ pub fn examine(state_dir: &Path) -> Result<(), Error> {
         return Err(Error::Network { directory: state_dir.to_owned(), filesystem });
     }
     Ok(())
+}
+
+/// So much room, or a twentieth of a smaller disk, is more than the next few writes: work that begins again does not end at once.
+const ROOM: u64 = 32 << 20;
+
+/// Whether the disk of a state directory has room again.
+pub(super) fn has_room(state_dir: &Path) -> Result<bool, Error> {
+    let stat = rustix::fs::statvfs(state_dir).map_err(|error| Error::at(state_dir)(error.into()))?;
+    let of_disk = stat.f_blocks.saturating_mul(stat.f_frsize) / 20;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize) >= ROOM.min(of_disk))
 }
 
 #[cfg(target_os = "linux")]
@@ -121,9 +137,8 @@ fn writer(path: &Path) -> Result<Connection, Error> {
         return Err(Error::NoWal(mode));
     }
     // FULL: with NORMAL a power cut takes back commits that we have acted upon.
-    connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;",
-    )?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    connection.execute_batch(&format!("PRAGMA journal_size_limit = {MOST_LOG};"))?;
     check(&connection)?;
     schema::migrate(&mut connection).map_err(|error| match error {
         // A migration that the tables contradict: the version in the header is not the one of the tables.
@@ -131,6 +146,19 @@ fn writer(path: &Path) -> Result<Connection, Error> {
         error => error,
     })?;
     Ok(connection)
+}
+
+/// The size of the log, in bytes.
+pub(super) fn log_size(state_dir: &Path) -> u64 {
+    std::fs::metadata(with(&state_dir.join(FILE), "-wal")).map_or(0, |metadata| metadata.len())
+}
+
+/// Takes what the log holds over into the database and cuts it to nothing, unless somebody reads what only the log has.
+pub(super) fn empty_log(connection: &Connection) -> Result<(), Error> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    connection.busy_timeout(BUSY)?;
+    Ok(emptied?)
 }
 
 /// Opens a ledger that exists, for reading only.
@@ -151,7 +179,7 @@ pub(super) fn reader(state_dir: &Path) -> Result<Connection, Error> {
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     // Neither CREATE (a ledger that vanished is an error) nor URI (a path is a path, whatever it begins with).
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
     Ok(connection)

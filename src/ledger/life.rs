@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::row::Fault;
-use super::{Ledger, Reader, journal, load, members, save, seal, tree};
+use super::{Ledger, Reader, journal, load, members, reading, save, seal, tree};
 
 /// How long before the last sign of life a file may have been touched whose bytes may not have reached the disk: a kernel
 /// writes them back within half a minute by itself, and a busy one takes longer.
@@ -21,6 +21,7 @@ const CLEAN: &str = "clean";
 const HEARTBEAT: &str = "heartbeat";
 const MACHINE: &str = "machine";
 const FOREIGN: &str = "foreign";
+const OOM_KILLS: &str = "oom_kills";
 
 /// Where and when a life begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Birth {
     pub boot: Option<String>,
     /// The id of this machine, where it has one.
     pub machine: Option<String>,
+    /// How often the system has killed a process for want of memory since it was booted, where it tells.
+    pub oom_kills: Option<u64>,
     /// The wall clock.
     pub at: Timestamp,
 }
@@ -49,11 +52,23 @@ impl Ledger {
     /// # Errors
     /// [`Error`] if the ledger cannot be written; nothing is then, and the next life finds the same.
     pub fn begin_life(&self, birth: &Birth) -> Result<Legacy, Error> {
-        let Birth { boot, machine, at } = birth;
+        let Birth { boot, machine, oom_kills, at } = birth;
         self.write(|db, _| {
             let stored = |key| Ok::<_, Error>(journal::meta(db, key)?.filter(|it| !it.is_empty()));
             let (last_boot, last_machine) = (stored(BOOT)?, stored(MACHINE)?);
             let is_another_boot = matches!((&last_boot, boot), (Some(last), Some(boot)) if last != boot);
+            let oom_kills = oom_kills.map(|kills| kills.to_string());
+            let is_same_boot = last_boot.is_some() && last_boot == *boot;
+            let end = match stored(OOM_KILLS)? {
+                Some(then)
+                    if is_same_boot && stored(CLEAN)?.is_none() && oom_kills.as_ref() != Some(&then) =>
+                {
+                    reading::End::WantOfMemory
+                }
+                Some(_) | None => reading::End::Otherwise,
+            };
+            reading::inherit(db, &self.shared.marks, end)?;
+            journal::put_meta(db, OOM_KILLS, oom_kills.as_deref().unwrap_or_default())?;
             let mut doubted = None;
             if is_another_boot && stored(CLEAN)?.is_none() {
                 let beat = stored(HEARTBEAT)?.and_then(|it| it.parse().ok()).map(Timestamp::from_nanos);

@@ -13,7 +13,9 @@ mod members;
 mod moves;
 mod names;
 mod reader;
+mod reading;
 mod refresh;
+mod room;
 mod row;
 mod save;
 mod schema;
@@ -36,7 +38,7 @@ use crate::id::{FolderId, SourceFileId};
 use crate::timestamp::Timestamp;
 
 pub use error::Error;
-pub use home::examine;
+pub use home::{MOST_LOG, examine};
 pub use journal::{JournalLine, MOST_LINES};
 pub use life::{Birth, Legacy};
 pub use lock::{Occupancy, occupancy};
@@ -44,11 +46,13 @@ pub use members::Carried;
 pub use moves::Swapped;
 pub use names::{Lies, Listed, MOST_NAMESAKES, Searches};
 pub use reader::Reader;
+pub use reading::Reading;
 pub use refresh::Outdated;
 pub use standing::{MOST_TROUBLES, Standing};
 pub use tree::{Digest, Known, Listing};
 
 use lock::Lock;
+use reading::Marks;
 use row::Fault;
 use save::Rewrite;
 use tree::Which;
@@ -72,6 +76,7 @@ struct Shared {
     set_aside: Option<PathBuf>,
     damaged: AtomicU64,
     broken: AtomicBool,
+    marks: Marks,
     /// Below the connection, so that it is let go after the last write.
     _lock: Lock,
 }
@@ -110,6 +115,7 @@ impl Ledger {
                 set_aside,
                 damaged: AtomicU64::new(0),
                 broken: AtomicBool::new(false),
+                marks: Marks::open(state_dir),
                 _lock: lock,
             }),
         };

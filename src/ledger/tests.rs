@@ -3,6 +3,7 @@
 mod arbitrary;
 mod damage;
 mod directories;
+mod log;
 mod moves;
 mod names;
 

@@ -308,11 +308,12 @@ struct Troubled {
     failure: Blamed,
 }
 
-const BLAMES: [(Blame, &str); 5] = [
+const BLAMES: [(Blame, &str); 6] = [
     (Blame::File, "file"),
     (Blame::Mapping, "mapping"),
     (Blame::Cloud, "cloud"),
     (Blame::User, "user"),
+    (Blame::Room, "room"),
     (Blame::Us, "us"),
 ];
 

@@ -136,7 +136,7 @@ fn uploaded(
             match failure.blame {
                 // The way to the cloud is troubled: everybody waits, and this one is looked up first thing afterwards.
                 Blame::Cloud => (entry, Verdict::Failed(failure)),
-                Blame::File | Blame::Mapping | Blame::User | Blame::Us => {
+                Blame::File | Blame::Mapping | Blame::User | Blame::Room | Blame::Us => {
                     (entry, Verdict::LookAgain(patience.poll_first))
                 }
             }
@@ -153,7 +153,7 @@ fn uploaded(
                 };
                 (Entry { attempt: Attempt::Idle, aside: Some(aside), ..entry.clone() }, Verdict::Done)
             }
-            Blame::Mapping | Blame::Cloud | Blame::User | Blame::Us => {
+            Blame::Mapping | Blame::Cloud | Blame::User | Blame::Room | Blame::Us => {
                 (with(Attempt::Idle), Verdict::Failed(failure))
             }
         },

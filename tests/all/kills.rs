@@ -1,6 +1,7 @@
 //! The real binary killed at a moment that the cloud tells of: what is in the cloud already is found there, and nothing is there twice.
 
 use versync::emulator::{Fault, FaultKind};
+use versync::file::State;
 use versync::id::FolderId;
 
 use crate::world::{World, hash_of};
@@ -128,4 +129,69 @@ async fn g10_a_root_that_is_away_at_the_start_waits_and_the_other_mapping_runs()
     assert!(states.contains(&"offline".into()) && states.contains(&"watching".into()), "{told}");
     run.signal("TERM");
     assert_eq!(run.end().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c17_a_file_at_which_the_system_killed_us_three_times_for_want_of_memory_is_set_aside_until_retry() {
+    if versync::ambient::oom_kills().is_none() {
+        eprintln!("SKIPPED c17: this system does not tell of its kills for want of memory");
+        return;
+    }
+    let world = World::new().await;
+    let huge = world.root().join("huge.fbx");
+    std::fs::File::create(&huge).unwrap().set_len(16 << 30).unwrap();
+    let marks = world.config().state_dir.join("reading");
+    let kills = versync::ambient::oom_kills().map(|kills| kills.to_string());
+    // The marks of the life before are there until the next one has begun.
+    let has_begun = |world: &World| {
+        let reader = versync::ledger::Reader::open(&world.config().state_dir);
+        reader.is_ok_and(|reader| reader.meta("oom_kills").is_ok_and(|it| it == kills))
+    };
+    let is_read = |world: &World| {
+        has_begun(world) && std::fs::read(&marks).is_ok_and(|marks| marks.iter().any(|byte| *byte != 0))
+    };
+    for kill in 0..3 {
+        let started = world.start(&["sync"]);
+        world.until_some(is_read).await;
+        started.signal("KILL");
+        started.end().await;
+        // What the kernel would have counted.
+        world.ledger().put_meta("oom_kills", &format!("another number: {kill}")).unwrap();
+    }
+    world.write("chair.fbx", b"chair");
+    let said = world.versync(&["sync"]).await;
+    assert_eq!(said.code, 3, "{said:#?}");
+    assert!(said.out.contains("want of memory") && said.out.contains("versync retry"), "{said:#?}");
+    let entry = world.entry("huge.fbx");
+    assert_eq!((entry.state(), entry.seen), (State::Blocked, None), "it was not read");
+    assert_eq!(world.entry("chair.fbx").state(), State::Synced, "the others go on");
+
+    std::fs::write(&huge, b"not so huge").unwrap();
+    assert_eq!(world.versync(&["retry", "studio"]).await.code, 0);
+    assert_eq!(world.versync(&["sync"]).await.code, 0);
+    assert_eq!(world.remote().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn o9_a_crash_leaves_no_image_of_the_memory_whatever_the_shell_allows() {
+    if std::fs::read_to_string("/proc/self/limits").is_err() {
+        eprintln!("SKIPPED o9: this system does not show the limits of a process");
+        return;
+    }
+    let world = World::new().await;
+    world.write("chair.fbx", b"chair");
+    let allowing = ["sh", "-c", "ulimit -c unlimited 2>/dev/null; exec \"$@\"", "sh"];
+    let run = world.start_behind(&allowing, &["run"]);
+    world.until_standing("studio", |it| it["counts"]["synced"] == 1).await;
+    let limits = run.limits();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    let before = names_in(world.dir());
+    run.signal("ABRT");
+    assert_eq!(run.end().await, None, "it was ended by the signal");
+    assert_eq!(names_in(world.dir()), before);
+}
+
+fn names_in(directory: &std::path::Path) -> std::collections::BTreeSet<std::ffi::OsString> {
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect()
 }

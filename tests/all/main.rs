@@ -24,6 +24,9 @@ mod kills; // the binary killed at a moment that the cloud tells of
 mod odd_trees; // names, links, pipes and permissions that stop nothing
 mod roots; // roots that go away, change, fall silent and come back
 mod mounts; // the same with real mounts, where the machine allows them
+mod failing_disk; // no room for the ledger or for the log, and bytes that cannot be read
+mod hostile; // models that name what they should not
+mod many; // trees of many files, killed in the middle
 mod power_cut; // a machine that went down without warning
 mod lifecycle; // signals, watchdogs, second instances, state directories
 mod watching; // events that are lost, late, limited or not to be had

@@ -11,7 +11,7 @@ use crate::process::Started;
 use crate::world::World;
 
 /// A shell in a mount namespace of its own, whose mounts nobody else sees.
-struct Namespace {
+pub(crate) struct Namespace {
     shell: Child,
     said: BufReader<ChildStdout>,
 }
@@ -28,7 +28,7 @@ fn unshare() -> Option<Vec<&'static str>> {
 }
 
 impl Namespace {
-    fn new(test: &str) -> Option<Self> {
+    pub(crate) fn new(test: &str) -> Option<Self> {
         let Some(words) = unshare() else {
             eprintln!("SKIPPED {test}: this machine gives no mount namespace (unshare -m), not even to root");
             return None;
@@ -41,7 +41,7 @@ impl Namespace {
     }
 
     /// Runs a line in the shell and says how it ended.
-    fn tries(&mut self, line: &str) -> i32 {
+    pub(crate) fn tries(&mut self, line: &str) -> i32 {
         let stdin = self.shell.stdin.as_mut().unwrap();
         writeln!(stdin, "{{ {line}; }} </dev/null >/dev/null; echo $?").unwrap();
         let mut code = String::new();
@@ -49,17 +49,24 @@ impl Namespace {
         code.trim().parse().unwrap()
     }
 
-    fn does(&mut self, line: &str) {
+    pub(crate) fn does(&mut self, line: &str) {
         assert_eq!(self.tries(line), 0, "{line}");
     }
 
-    /// Starts `versync run` in it.
-    fn run(&self, world: &World) -> Started {
+    /// The words before a command that is to run in it.
+    pub(crate) fn wrapper(&self) -> Vec<String> {
         let pid = self.shell.id().to_string();
-        let user = ["nsenter", "-t", &pid, "-U", "--preserve-credentials", "-m"];
-        let root = ["nsenter", "-t", &pid, "-m"];
-        let wrapper: &[&str] = if rustix::process::geteuid().is_root() { &root } else { &user };
-        world.start_behind(wrapper, &["-v", "run"])
+        let user: &[&str] = &["nsenter", "-t", &pid, "-U", "--preserve-credentials", "-m"];
+        let root: &[&str] = &["nsenter", "-t", &pid, "-m"];
+        let words = if rustix::process::geteuid().is_root() { root } else { user };
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    /// Starts `versync run` in it.
+    pub(crate) fn run(&self, world: &World) -> Started {
+        let wrapper = self.wrapper();
+        let wrapper: Vec<_> = wrapper.iter().map(String::as_str).collect();
+        world.start_behind(&wrapper, &["-v", "run"])
     }
 }
 

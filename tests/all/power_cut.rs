@@ -126,7 +126,7 @@ const CUT: &str = "import fcntl,os,struct,sys\n\
 
 /// Runs a script in a mount namespace of its own, with a small ext4 file system mounted at `disk` beside the studio. False, and
 /// said aloud, where this machine cannot do that.
-async fn on_ext4(world: &World, test: &str, script: &str) -> bool {
+pub(crate) async fn on_ext4(world: &World, test: &str, script: &str) -> bool {
     let probe = "truncate -s 48M probe.img && mkfs.ext4 -q probe.img && mkdir probe && mount -o loop probe.img probe \
         && python3 -c 'import fcntl' && umount probe";
     let shell = |script: &str| {
@@ -139,7 +139,7 @@ async fn on_ext4(world: &World, test: &str, script: &str) -> bool {
     };
     let mut probe = shell(probe);
     if !tokio::task::spawn_blocking(move || probe.status().is_ok_and(|it| it.success())).await.unwrap() {
-        eprintln!("SKIPPED {test}: it needs root, loop devices, mkfs.ext4 and python3 for FS_IOC_SHUTDOWN");
+        eprintln!("SKIPPED {test}: it needs root, loop devices, mkfs.ext4 and python3");
         return false;
     }
     let mut command = shell(script);

@@ -75,17 +75,41 @@ impl World {
 
     /// Waits until `status --json` says of the mapping `name` what is wanted, and gives it back.
     pub(crate) async fn until_standing(&self, name: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        self.until_standing_behind(&[], name, is_so).await
+    }
+
+    /// As [`World::until_standing`], asked behind another program.
+    pub(crate) async fn until_standing_behind(
+        &self,
+        wrapper: &[String],
+        name: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let standing = |told: &Value| {
+            let mappings = told["mappings"].as_array().cloned().unwrap_or_default();
+            mappings.into_iter().find(|it| it["name"] == name)
+        };
+        let told = self
+            .until_told_behind(wrapper, |told| {
+                told["running"] == true && standing(told).is_some_and(|it| is_so(&it))
+            })
+            .await;
+        standing(&told).unwrap()
+    }
+
+    /// Waits until `status --json` says what is wanted, asked behind another program, and gives it back.
+    pub(crate) async fn until_told_behind(
+        &self,
+        wrapper: &[String],
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut last = Value::Null;
         let wait = async {
             loop {
-                let said = self.versync(&["status", "--json"]).await;
-                let told: Value = serde_json::from_str(&said.out).unwrap_or_default();
-                let mappings = told["mappings"].as_array().cloned().unwrap_or_default();
-                if let Some(found) = mappings.into_iter().find(|it| it["name"] == name) {
-                    last = found;
-                    if told["running"] == true && is_so(&last) {
-                        return;
-                    }
+                let said = self.versync_behind(wrapper, &["status", "--json"]).await;
+                last = serde_json::from_str(&said.out).unwrap_or_default();
+                if is_so(&last) {
+                    return;
                 }
             }
         };
@@ -97,7 +121,14 @@ impl World {
 
     /// Runs a command to its end.
     pub(crate) async fn versync(&self, arguments: &[&str]) -> Said {
-        let mut command = self.command(arguments);
+        self.versync_behind(&[], arguments).await
+    }
+
+    /// Runs a command to its end, behind another program if there is one.
+    pub(crate) async fn versync_behind(&self, wrapper: &[String], arguments: &[&str]) -> Said {
+        let wrapper: Vec<_> = wrapper.iter().map(String::as_str).collect();
+        let mut command =
+            if wrapper.is_empty() { self.command(arguments) } else { self.behind(&wrapper, arguments) };
         tokio::task::spawn_blocking(move || Said::of(command.output().unwrap())).await.unwrap()
     }
 
@@ -136,6 +167,18 @@ impl Started {
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+    }
+
+    /// The most memory that it has had so far, in bytes, where the system tells.
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+    }
+
+    /// What the system lets it do, as `/proc` shows it.
+    pub(crate) fn limits(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/limits", self.0.id())).unwrap()
     }
 
     /// Waits for its end.

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The writing end of a log file.
@@ -27,6 +27,19 @@ impl Rotation {
         Ok(Self { path: path.to_owned(), file, size, max_size, keep: keep.max(1) })
     }
 
+    /// Others rotate logs too: a file that was moved away or removed is written no further, and one that was cut starts anew. A
+    /// file that cannot be opened again is written on wherever it is.
+    fn follow(&mut self) {
+        let Ok(ours) = self.file.metadata() else { return };
+        self.size = ours.len();
+        let is_in_place = std::fs::metadata(&self.path)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
+        if !is_in_place && let Ok(file) = append(&self.path) {
+            self.size = file.metadata().map_or(0, |metadata| metadata.len());
+            self.file = file;
+        }
+    }
+
     /// Makes room. If that fails, the full file is written on: a log that is too large is better than none.
     fn turn(&mut self) {
         for n in (1..self.keep).rev() {
@@ -45,6 +58,7 @@ impl Rotation {
 impl Write for Rotation {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let length = line.len() as u64;
+        self.follow();
         if self.size > 0 && self.size.saturating_add(length) > self.max_size {
             self.turn();
         }
@@ -105,6 +119,35 @@ mod tests {
         let mut log = Rotation::open(&path, 8, 1).unwrap();
         log.write_all(b"678\n").unwrap();
         assert_eq!((read(&path).as_str(), read(&numbered(&path, 1)).as_str()), ("678\n", "12345\n"));
+    }
+
+    #[test]
+    fn o7_a_log_that_another_tool_moves_removes_or_cuts_is_begun_anew_and_no_line_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("versync.log");
+        let mut log = Rotation::open(&path, 20, 1).unwrap();
+        log.write_all(b"before\n").unwrap();
+        let moved = dir.path().join("versync.log-20200101");
+        rename(&path, &moved).unwrap();
+        log.write_all(b"after the move\n").unwrap();
+        assert_eq!((read(&moved).as_str(), read(&path).as_str()), ("before\n", "after the move\n"));
+        remove(&path);
+        log.write_all(b"after the removal\n").unwrap();
+        assert_eq!(read(&path), "after the removal\n");
+        // Copied and cut: what is counted is what is left, so nothing is moved up.
+        cut(&path);
+        log.write_all(b"after the cut\n").unwrap();
+        assert_eq!(read(&path), "after the cut\n");
+        assert!(!numbered(&path, 1).exists());
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test is the other tool")]
+    fn remove(path: &Path) {
+        std::fs::remove_file(path).unwrap();
+    }
+
+    fn cut(path: &Path) {
+        OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
     }
 
     #[test]

@@ -253,6 +253,6 @@ fn exit(error: &cloud::Error) -> Exit {
         Blame::User | Blame::Mapping => Exit::LoginNeeded,
         Blame::Cloud => Exit::Temporary,
         Blame::File => Exit::Unclassified,
-        Blame::Us => Exit::Configuration,
+        Blame::Room | Blame::Us => Exit::Configuration,
     }
 }

@@ -49,7 +49,10 @@ pub(super) fn look(view: &View<'_>, paper: &Paper) -> Result<Vec<String>, Failur
         }
         Some(reader) => {
             for mapping in &view.config.mappings {
-                let facts = gather(reader, &mapping.name)?;
+                let mut facts = gather(reader, &mapping.name)?;
+                if let (Some(live), Some(standing)) = (&view.live, &mut facts.standing) {
+                    overrule(standing, &mapping.name, live);
+                }
                 if paper.is_json() {
                     objects.push(object(mapping, &facts));
                 } else {
@@ -99,6 +102,18 @@ fn gather(reader: &Reader, mapping: &MappingName) -> Result<Facts, Failure> {
         attention,
         replaced: with_entries(reader.replaced(mapping, SHOWN)?)?,
     })
+}
+
+/// What the daemon itself says of a mapping is newer than what it wrote down: it may have no room to write.
+fn overrule(standing: &mut Standing, mapping: &MappingName, live: &panel::Standing) {
+    let Some(now) = live.mappings.iter().find(|it| it.name == mapping.as_str()) else { return };
+    standing.state.clone_from(&now.state);
+    standing.reason.clone_from(&now.reason);
+    if let Ok(since) = now.since.parse::<jiff::Timestamp>()
+        && let Ok(nanos) = i64::try_from(since.as_nanosecond())
+    {
+        standing.since = Timestamp::from_nanos(nanos);
+    }
 }
 
 fn heading(view: &View<'_>) -> String {

@@ -13,6 +13,7 @@ use crate::cli::progress::{bytes, time};
 use crate::daemon::{Goal, Trouble, Why};
 use crate::file::{Entry, Key, MappingName, State};
 use crate::ledger::{self, Reader, Standing};
+use crate::verdict::Blame;
 
 /// How many files that are not at their goal a person is shown.
 const SHOWN: usize = 20;
@@ -203,6 +204,9 @@ fn error(passed: &Passed) -> Option<(String, Option<&'static str>)> {
         }
         (Why::CloudTrouble(failure), _) => {
             (failure.what.clone(), Some("try again later; `versync check` looks at the way to the cloud"))
+        }
+        (Why::OurTrouble(failure), _) if failure.blame == Blame::Room => {
+            (failure.what.clone(), Some("make room on the disk of the state directory"))
         }
         (Why::OurTrouble(failure), _) => {
             (failure.what.clone(), Some("check the disk and the permissions of the state directory"))

@@ -8,7 +8,12 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn birth(boot: &str, seconds: i64) -> Birth {
-    Birth { boot: Some(boot.to_owned()), machine: Some("here".to_owned()), at: at(seconds) }
+    Birth {
+        boot: Some(boot.to_owned()),
+        machine: Some("here".to_owned()),
+        oom_kills: Some(0),
+        at: at(seconds),
+    }
 }
 
 fn key(name: &str) -> Key {
@@ -74,4 +79,63 @@ fn l10_a_ledger_from_another_machine_is_foreign_until_that_is_approved() {
     assert!(ledger.begin_life(&on("here")).unwrap().is_foreign, "now it is the other way round");
     let nowhere = Birth { machine: None, ..birth("one", 1) };
     assert!(!ledger.begin_life(&nowhere).unwrap().is_foreign, "a machine without an id proves nothing");
+}
+
+#[test]
+fn c17_a_file_that_was_being_read_at_three_kills_for_want_of_memory_is_deadly_until_it_is_absolved() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let marks = state.join("reading");
+    let open = |kills: u64| {
+        let ledger = Ledger::open(&state).unwrap();
+        ledger.begin_life(&Birth { oom_kills: Some(kills), ..birth("one", 1) }).unwrap();
+        ledger
+    };
+    // What a life leaves that is killed while it reads: the marks as they are then.
+    let killed_while_reading = |ledger: Ledger, files: &[&str]| {
+        let reading: Vec<_> = files.iter().map(|file| ledger.reading(&key(file))).collect();
+        let left = read(&marks);
+        drop((reading, ledger));
+        write(&marks, &left);
+    };
+    killed_while_reading(open(0), &["huge", "small"]);
+    killed_while_reading(open(0), &["huge"]);
+    assert!(!open(0).is_deadly(&key("huge")), "it was killed by somebody, and not for want of memory");
+
+    killed_while_reading(open(0), &["huge", "small"]);
+    killed_while_reading(open(1), &["huge", "small"]);
+    let ledger = open(2);
+    drop(ledger.reading(&key("huge")));
+    ledger.reading(&key("small")).is_harmless().unwrap();
+    killed_while_reading(ledger, &["huge", "small"]);
+    let ledger = open(3);
+    assert!(ledger.is_deadly(&key("huge")));
+    assert!(!ledger.is_deadly(&key("small")), "it was read to its end in between");
+    drop(ledger);
+    let ledger = open(3);
+    assert!(ledger.is_deadly(&key("huge")), "time alone absolves nobody");
+    ledger.absolve(&key("huge")).unwrap();
+    assert!(!ledger.is_deadly(&key("huge")));
+    drop(ledger);
+    assert!(!open(3).is_deadly(&key("huge")));
+
+    let ledger = open(3);
+    let reading = ledger.reading(&key("huge"));
+    let left = read(&marks);
+    ledger.end_life().unwrap();
+    drop((reading, ledger));
+    write(&marks, &left);
+    let ledger = open(4);
+    let counted = ledger.shared.marks.kills.lock().unwrap().len();
+    assert_eq!(counted, 1, "`small`, of before: a life that ended well was not killed");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test keeps what a killed process would have left")]
+fn read(path: &std::path::Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test keeps what a killed process would have left")]
+fn write(path: &std::path::Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
 }
