@@ -15,6 +15,7 @@ mod noting;
 mod once;
 mod pause;
 mod record;
+mod rest;
 mod returned;
 mod room;
 mod round;
@@ -186,43 +187,9 @@ pub async fn run(
         None => (None, None),
     };
     let (found, mut findings) = mpsc::channel(FINDINGS);
-    let mut daemon = Daemon {
-        agenda: Agenda::new(Backoff { first: desk.patience.retry_first, max: desk.patience.retry_max }),
-        rounds: BTreeMap::new(),
-        steps: JoinSet::new(),
-        out: HashMap::new(),
-        panics: HashMap::new(),
-        jobs: JoinSet::new(),
-        found,
-        watcher,
-        observer,
-        chronicle: Chronicle::default(),
-        troubles: BTreeMap::new(),
-        end: None,
-        was_quiet: false,
-        pass: match orders.mode {
-            Mode::Watch => None,
-            Mode::Once(goal) => Some(Pass::new(goal)),
-        },
-        barriers: Vec::new(),
-        told: Tick::default(),
-        owed: BTreeSet::new(),
-        reckonings: BTreeSet::new(),
-        lulls: BTreeMap::new(),
-        refused: None,
-        vigil: Vigil::default(),
-        pulse: Pulse::default(),
-        record: Record::default(),
-        cramped: None,
-        mode: orders.mode,
-        desk,
-    };
+    let mut daemon = Daemon::new(desk, orders.mode, watcher, found, observer);
     if matches!(daemon.mode, Mode::Once(_)) {
         daemon.desk.departures.at_once();
-    }
-    for post in daemon.desk.posts.values() {
-        let round = Round::new(post);
-        daemon.rounds.insert(post.mapping.name.clone(), round);
     }
     daemon.be_born().await;
     daemon.remember_pauses().await;
@@ -341,6 +308,46 @@ impl fmt::Debug for Daemon {
 }
 
 impl Daemon {
+    fn new(
+        desk: Arc<Desk>,
+        mode: Mode,
+        watcher: Option<Arc<Watcher>>,
+        found: mpsc::Sender<Found>,
+        observer: Observer,
+    ) -> Self {
+        Self {
+            agenda: Agenda::new(Backoff { first: desk.patience.retry_first, max: desk.patience.retry_max }),
+            rounds: desk.posts.values().map(|post| (post.mapping.name.clone(), Round::new(post))).collect(),
+            steps: JoinSet::new(),
+            out: HashMap::new(),
+            panics: HashMap::new(),
+            jobs: JoinSet::new(),
+            found,
+            watcher,
+            observer,
+            chronicle: Chronicle::default(),
+            troubles: BTreeMap::new(),
+            end: None,
+            was_quiet: false,
+            pass: match mode {
+                Mode::Watch => None,
+                Mode::Once(goal) => Some(Pass::new(goal)),
+            },
+            barriers: Vec::new(),
+            told: Tick::default(),
+            owed: BTreeSet::new(),
+            reckonings: BTreeSet::new(),
+            lulls: BTreeMap::new(),
+            refused: None,
+            vigil: Vigil::default(),
+            pulse: Pulse::default(),
+            record: Record::default(),
+            cramped: None,
+            mode,
+            desk,
+        }
+    }
+
     /// Starts every survey and step that is due and has room.
     fn begin(&mut self) {
         let now = ambient::tick();
@@ -351,6 +358,7 @@ impl Daemon {
         let (stuck, stuck_surveys) = self.stuck();
         for round in self.rounds.values_mut() {
             round.turn(now, self.mode, &mut self.observer);
+            // The end of one wakes the loop.
             if self.jobs.len() >= SURVEYS + stuck_surveys {
                 continue;
             }
@@ -371,51 +379,6 @@ impl Daemon {
             };
             self.out.insert(handle.id(), key);
         }
-    }
-
-    /// Notices that nothing is left to do: the end of a `sync`, a quiet moment of a `run`.
-    fn rest(&mut self) {
-        let is_quiet = self.is_quiet();
-        if is_quiet && !self.was_quiet {
-            (self.observer)(&Event::Quiet);
-        }
-        self.was_quiet = is_quiet;
-        if is_quiet && matches!(self.mode, Mode::Once(_)) {
-            let left = self.pass.as_mut().and_then(|pass| pass.left.take());
-            self.end = Some(left.map_or(Why::Finished, Why::CloudTrouble));
-        }
-        if is_quiet && !matches!(self.end, Some(Why::CloudTrouble(_))) {
-            self.note_whole();
-        }
-        if is_quiet && self.mode == Mode::Watch {
-            self.record.begin(&self.desk);
-        }
-    }
-
-    fn is_quiet(&self) -> bool {
-        // What waits for a dead file system is over as far as anybody can tell.
-        let (stuck, stuck_surveys) = self.stuck();
-        self.agenda.len() == stuck
-            && self.jobs.len() == stuck_surveys
-            && self.rounds.values().all(|round| round.is_idle() || round.is_silent())
-            && self.found.capacity() == FINDINGS
-    }
-
-    fn next_wake(&self, watchdog: Option<Duration>) -> Option<Duration> {
-        let now = ambient::tick();
-        let full = self.agenda.out() >= self.desk.patience.uploads * 2 + 8 + self.stuck().0;
-        let may_begin = !full && !self.is_cramped();
-        let due = self.agenda.next_due().filter(|_| may_begin).map(|due| due.since(now));
-        let surveys = match self.mode {
-            Mode::Watch if !self.is_cramped() => self.rounds.values().filter_map(Round::next_survey).min(),
-            Mode::Watch | Mode::Once(_) => None,
-        };
-        let told = (!self.barriers.is_empty()).then_some(steer::TOLD_EVERY);
-        let (vigil, lull) = (self.next_vigil(now), self.next_lull(now));
-        let room = self.next_look_for_room().map(|next| next.since(now));
-        let record = if self.was_quiet { self.record.pause(now) } else { None };
-        let all = [room, due, surveys.map(|due| due.since(now)), watchdog, told, vigil, lull, record];
-        all.into_iter().flatten().min()
     }
 
     fn job_ended(&mut self, job: Result<JobEnd, JoinError>) {

@@ -70,3 +70,28 @@ fn c16_a_survey_that_panics_comes_back_as_an_error_and_the_next_one_may_begin() 
     let ended = walk::caught::<()>(|| panic!("as the test wants it"));
     assert!(matches!(ended, Err(crate::survey::Error::Panicked)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_survey_that_is_due_while_as_many_as_may_are_out_does_not_keep_the_loop_turning() {
+    let (_dir, _emulator, config, client) = studio(&[]).await;
+    let ledger = Ledger::open(&config.state_dir).unwrap();
+    let mut config = config;
+    config.mappings[0].policy.rescan_interval = Duration::from_millis(10);
+    let desk = Desk::lay(&config, client, ledger, Meter::default());
+    let (found, _findings) = mpsc::channel(FINDINGS);
+    let mut daemon = Daemon::new(desk, Mode::Watch, None, found, Box::new(|_| {}));
+    for _ in 0..SURVEYS {
+        daemon.jobs.spawn(std::future::pending());
+    }
+    let is_due =
+        |daemon: &Daemon| daemon.rounds.values().any(|round| round.next_survey() <= Some(ambient::tick()));
+    while !is_due(&daemon) {
+        tokio::task::yield_now().await;
+    }
+    daemon.begin();
+    assert!(is_due(&daemon), "there is no room for it");
+    assert_eq!(daemon.next_wake(None), None);
+    daemon.jobs.abort_all();
+    while daemon.jobs.join_next().await.is_some() {}
+    assert_eq!(daemon.next_wake(None), Some(Duration::ZERO));
+}
