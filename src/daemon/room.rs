@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use super::{Daemon, MappingState, Mode, Why};
 use crate::ambient;
 use crate::ledger;
@@ -37,7 +39,12 @@ impl Daemon {
         if self.cramped.is_some() {
             return;
         }
-        let why = format!("{}: nothing is sent until there is room on the disk of `state_dir`", failure.what);
+        // A disk may stay between full and enough for ever, so a person is told how much that is.
+        let wanted = match self.desk.ledger.wanted_room() {
+            Ok(bytes) => format!("{} are free", ByteSize(bytes).display().iec()),
+            Err(_) => "there is room".to_owned(),
+        };
+        let why = format!("{}: nothing is sent until {wanted} on the disk of `state_dir`", failure.what);
         for round in self.rounds.values_mut() {
             round.hamper(MappingState::Halted, why.clone(), &mut self.observer);
         }

@@ -55,11 +55,18 @@ pub fn examine(state_dir: &Path) -> Result<(), Error> {
 /// So much room, or a twentieth of a smaller disk, is more than the next few writes: work that begins again does not end at once.
 const ROOM: u64 = 32 << 20;
 
-/// Whether the disk of a state directory has room again.
-pub(super) fn has_room(state_dir: &Path) -> Result<bool, Error> {
+/// Room on the disk of a state directory, in bytes.
+pub(super) struct Room {
+    /// What is free.
+    pub(super) free: u64,
+    /// How much has to be.
+    pub(super) wanted: u64,
+}
+
+pub(super) fn room(state_dir: &Path) -> Result<Room, Error> {
     let stat = rustix::fs::statvfs(state_dir).map_err(|error| Error::at(state_dir)(error.into()))?;
     let of_disk = stat.f_blocks.saturating_mul(stat.f_frsize) / 20;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize) >= ROOM.min(of_disk))
+    Ok(Room { free: stat.f_bavail.saturating_mul(stat.f_frsize), wanted: ROOM.min(of_disk) })
 }
 
 #[cfg(target_os = "linux")]

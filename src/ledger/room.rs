@@ -11,7 +11,16 @@ impl Ledger {
     pub fn has_room(&self) -> Result<bool, Error> {
         // Where even that finds no room, the log stays as it is.
         drop(self.read(home::empty_log));
-        home::has_room(&self.shared.state_dir)
+        let home::Room { free, wanted } = home::room(&self.shared.state_dir)?;
+        Ok(free >= wanted)
+    }
+
+    /// How many bytes have to be free on its disk for [`Ledger::has_room`].
+    ///
+    /// # Errors
+    /// [`Error::Directory`] if the disk cannot be asked.
+    pub fn wanted_room(&self) -> Result<u64, Error> {
+        Ok(home::room(&self.shared.state_dir)?.wanted)
     }
 
     /// Cuts a log that has grown beyond [`super::MOST_LOG`], which is not possible while somebody reads what only the log has; returns the

@@ -255,10 +255,15 @@ fn not_whole(entry: &Entry, whole: &Whole, policy: &Policy) -> Option<String> {
         is_same_model.then_some(gone)
     });
     match (gone, policy.on_missing) {
-        (Some(gone), _) => Some(format!(
-            "member gone: {} is not there any more; the last whole version stays until it returns or the model changes",
-            gone.part.path
-        )),
+        (Some(gone), _) => {
+            let path = &gone.part.path;
+            // It may be there and of no use: empty, excluded, no regular file.
+            let why = whole.missing.iter().find(|why| why.starts_with(&format!("{path} is ")));
+            let why = why.cloned().unwrap_or_else(|| format!("{path} is not there any more"));
+            Some(format!(
+                "member gone: {why}; the last whole version stays until it returns or the model changes"
+            ))
+        }
         (None, OnMissing::Hold) => Some(format!("not whole: {missing}")),
         (None, OnMissing::Warn) => None,
     }

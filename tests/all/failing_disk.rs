@@ -49,7 +49,8 @@ async fn l1_a_service_whose_state_disk_is_full_sends_nothing_and_goes_on_by_itse
         it["state"] == "halted" && it["reason"].as_str().is_some_and(|it| it.contains("disk is full"))
     };
     let standing = world.until_standing_behind(&wrapper, "studio", is_full).await;
-    assert!(standing["reason"].as_str().unwrap().contains("`state_dir`"), "{standing}");
+    let reason = standing["reason"].as_str().unwrap();
+    assert!(reason.contains("until 819.2 KiB are free on the disk of `state_dir`"), "{standing}");
     // A pass that somebody asks for is told at once, and more files wait as the first ones do.
     let said = world.versync_behind(&wrapper, &["sync"]).await;
     assert_eq!(said.code, 74, "{said:#?}");
