@@ -19,7 +19,7 @@ const NAMED: usize = 3;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With --json every file is one object on a line of its own (NDJSON), each with `schema_version`: mapping, path, state, \
-reason, since, size, hash, version, folder_id, upload_task_id, source_file_id, title, assets [{id, type, name}], parts, \
+reason, since, size, hash, version, current_since, folder_id, upload_task_id, source_file_id, title, assets [{id, type, name}], parts, \
 copies, attempt. `path_bytes` (base 16) comes with a path whose text had to be escaped.")]
 pub(super) struct Arguments {
     /// Only paths that match this pattern; `*` also matches `/`, so `*.fbx` is every FBX file

@@ -24,10 +24,10 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json one object is printed: schema_version, running, pid, state_dir, daemon (or null) and mappings [{name, root, folder_id, state, \
-reason, since, scanned_at, files, directories, counts {state: n}, ignored {kind: n}, troubles [], attention [file], \
+With --json one object is printed: schema_version, running, pid, state_dir, foreign, daemon (or null) and mappings [{name, root, \
+folder_id, state, reason, since, scanned_at, files, directories, counts {state: n}, ignored {kind: n}, troubles [], attention [file], \
 replaced [{path, since, source_file_id, assets [], previous []}]}]. `attention` holds at most 20 files of each state that \
-is not the goal; `versync files --state STATE` lists all. With PATH: schema_version, running, and file {…, journal []}.")]
+is not the goal; `versync files --state STATE` lists all. With PATH: schema_version, running, pid, state_dir and file {…, journal []}.")]
 pub(super) struct Arguments {
     /// One file in detail, or what lies below a directory
     #[arg(value_name = "PATH")]
