@@ -337,11 +337,15 @@ pub(super) fn demote(desk: &Desk, key: &Key, stored: &Entry) -> Result<(), ledge
     if !is_slice(&key.path) {
         return Ok(());
     }
-    if !desk.ledger.references(key)?.is_empty() {
-        desk.ledger.put_references(key, &[])?;
+    // A bundle may have been handed on to it meanwhile.
+    if *stored != Entry::default()
+        && desk.ledger.put_unless_moved(key, stored, &Entry::default(), None, ambient::now())?
+            == Swapped::Stale
+    {
+        return Ok(());
     }
-    if *stored != Entry::default() {
-        desk.ledger.put_bundle(key, &Entry::default(), &[], None, ambient::now())?;
+    if desk.ledger.entry(key)? == Entry::default() && !desk.ledger.references(key)?.is_empty() {
+        desk.ledger.put_references(key, &[])?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
+use crate::file::part::version_of;
 use crate::file::sighting::Seen;
 use crate::file::{ContentHash, Entry, Fingerprint, Key, MappingName, RelPath};
 use crate::id::{FolderId, SourceFileId};
@@ -180,13 +181,14 @@ impl Ledger {
     /// [`Error`] if it cannot be written; nothing is then.
     pub fn hand_on(&self, from: &Key, expected: &Entry, to: &Key, at: Timestamp) -> Result<Swapped, Error> {
         self.write(|db, _| {
-            if current(db, from)?.as_ref() != Some(expected) {
+            let is_heir_free = current(db, to)?.is_none_or(|it| it.is_unsent());
+            if current(db, from)?.as_ref() != Some(expected) || !is_heir_free {
                 return Ok(Swapped::Stale);
             }
             let mut references = members::known_references(db, from)?;
             references.retain(|(member, _)| *member != to.path);
             let seen = members::seen(db, to)?;
-            let entry = Entry { seen, wanted: None, aside: None, ..expected.clone() };
+            let entry = Entry { seen, ..handed_on(expected, from, to) };
             save::save(db, from, &Entry::default(), at, Rewrite::All)?;
             tree::put_references(db, from, &[])?;
             save::save(db, to, &entry, at, Rewrite::All)?;
@@ -251,6 +253,20 @@ pub(super) fn with_replaced(db: &Connection, mapping: &MappingName, kept: u32) -
          ORDER BY bundle.path",
     )?;
     keys(statement.query(params![mapping.as_str(), kept])?)
+}
+
+/// What lives in the cloud, as the heir's: its part leads if it has one, or the version would never count as the heir's again
+/// should the old lead come back. What is wanted is what is left, so that a restart looks at it.
+fn handed_on(entry: &Entry, from: &Key, to: &Key) -> Entry {
+    let mut entry = Entry { wanted: None, aside: None, ..entry.clone() };
+    if let Some(current) = &mut entry.current {
+        if let Some(heir) = current.members.iter_mut().find(|member| member.part.path == to.path) {
+            std::mem::swap(&mut current.lead, heir);
+        }
+        let left = current.parts().map(|it| &it.part).filter(|part| part.path != from.path).cloned();
+        entry.wanted = Some(version_of(&left.collect::<Vec<_>>()));
+    }
+    entry
 }
 
 /// What the ledger believes of a bundle; none if its row is damaged.

@@ -44,6 +44,7 @@ mod bundles; // a model arrives with its textures, and is refreshed with them
 mod names; // how members are called on their way
 mod searching; // how far a file is searched that is not where its name says
 mod series; // the slices of a volume arrive together, and are one bundle whatever becomes of them
+mod taking; // nothing is taken away or handed on that somebody else still has
 mod refresh; // how far the change of a shared texture may reach
 mod real_models; // the models of other people's tools, synced as they are
 mod openapi; // requests and answers agree with the description of the API

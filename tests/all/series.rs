@@ -1,6 +1,6 @@
 //! The slices of a DICOM series arrive as one volume: one upload for each series of a directory, whatever becomes of its slices.
 
-mod slices;
+pub(crate) mod slices;
 
 use std::collections::BTreeSet;
 
