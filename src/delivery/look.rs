@@ -40,12 +40,12 @@ pub(super) fn look(
         Ok(Admission::Admitted) => {}
         Ok(Admission::Ignored(ignored)) => return Ok(Sighting::Excluded(ignored.rule)),
         Err(error) if error.is_gone() => return gone(desk, post, path),
-        Err(error) => return Ok(cannot(error)),
+        Err(error) => return Ok(out_of_reach(entry, error)),
     }
     let stat = match disk::stat(&post.root, path) {
         Ok(stat) => stat,
         Err(error) if error.is_gone() => return gone(desk, post, path),
-        Err(error) => return Ok(cannot(error)),
+        Err(error) => return Ok(out_of_reach(entry, error)),
     };
     match stat.kind {
         Kind::File => {}
@@ -215,6 +215,15 @@ fn cannot(error: disk::Error) -> Sighting {
             Sighting::Unknown(error.to_string())
         }
         error => Sighting::Unreadable(error.to_string()),
+    }
+}
+
+/// A file that cannot be found out about because a directory on the way does not let us: nothing is concluded of what is known,
+/// as a walk concludes nothing of what it cannot list.
+fn out_of_reach(entry: &Entry, error: disk::Error) -> Sighting {
+    match error {
+        disk::Error::Denied { .. } if entry.current.is_some() => Sighting::Unknown(error.to_string()),
+        error => cannot(error),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{consider, look};
 use crate::agenda::Errand;
 use crate::ambient;
+use crate::assembly::Assembly;
 use crate::desk::{Census, Changed, Desk, Post, Tally, Waves};
 use crate::disk::{self, Kind};
 use crate::file::content::Content;
@@ -34,7 +35,11 @@ pub(super) fn instead(
 ) -> Result<Option<(Action, Option<Version>)>, ledger::Error> {
     let Some(difference) = refresh::difference(entry, whole) else { return Ok(None) };
     let key = |path: &RelPath| Key::new(lead.mapping.clone(), path.clone());
-    for part in difference.changed.iter().chain(&difference.added) {
+    // A changed file that names others may have brought new ones along: that this is the first model which is known to carry them
+    // does not make them its own.
+    let brings_others = difference.changed.iter().any(|part| Assembly::may_refer(&part.path));
+    let added = difference.added.iter().filter(|_| !brings_others);
+    for part in difference.changed.iter().chain(added) {
         // What it shares with nobody is its own.
         if !desk.ledger.has_several_leads(&key(&part.path))? {
             return Ok(None);

@@ -172,6 +172,8 @@ fn read_ignore_file(directory: BorrowedFd<'_>, path: &RelPath) -> Result<Option<
     };
     match kernel::stat_beneath(directory, IGNORE_FILE.as_bytes()) {
         Err(Errno::NOENT) => return Ok(None),
+        // It is the directory that does not let us: nothing is wrong with a file of that name, if there is one.
+        Err(Errno::ACCESS | Errno::PERM) => return Err(Error::Denied { path: path.parent() }),
         Err(errno) => return Err(fault(errno)),
         // A directory of that name is a directory like any other.
         Ok(stat) if stat.kind == Kind::Directory => return Ok(None),

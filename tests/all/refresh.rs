@@ -373,3 +373,23 @@ async fn a_plan_beside_a_running_service_shows_what_it_holds() {
     assert_eq!((&plan["refreshes"][0]["models"], &plan["refreshes"][0]["held"]), (&3.into(), &true.into()));
     drop(running);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_material_library_that_all_share_and_that_names_another_texture_now_is_held_too() {
+    let world = World::new().await;
+    world.options("max_refresh = 2");
+    world.write("wood.png", b"wood");
+    world.write("steel.png", b"steel");
+    world.write("all.mtl", b"newmtl m\nmap_Kd wood.png\n");
+    for name in THREE {
+        world.write(&format!("{name}.obj"), format!("mtllib all.mtl\no {name}\n").as_bytes());
+    }
+    world.sync().await;
+    world.emulator.clear_requests();
+    world.write("all.mtl", b"newmtl m\nmap_Kd steel.png\n");
+    for _ in 0..2 {
+        world.sync().await;
+        assert!(sent(&world).iter().all(|lead| !lead.ends_with(".obj")), "{:?}", sent(&world));
+        assert_eq!(states(&world, &THREE), [State::Held; 3]);
+    }
+}
