@@ -141,11 +141,18 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Resul
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
     let mut consulted = None;
-    let mut hold = None;
+    let (mut hold, mut adoption) = (None, None);
     while let Action::Consult | Action::Verify(_) | Action::Relocate(_) = action {
         reach = Reach::Cloud;
         let outcome = match &action {
-            Action::Verify(claim) => deed::verify(desk, claim).await,
+            Action::Verify(claim) => {
+                // Until the ledger says that they are used here, too.
+                adoption = Some(Arc::clone(&desk.adoptions).read_owned().await);
+                if hold::is_doomed(desk, claim).await? {
+                    return Ok(again_later(desk, key, &found));
+                }
+                deed::verify(desk, claim).await
+            }
             Action::Relocate(relocation) => {
                 hold = hold::take(desk, &relocation.from.key, &relocation.from.entry).await?;
                 if hold.is_none() {
@@ -185,16 +192,20 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Resul
             action = plan::decide(&entry, &sighting, &post.mapping.policy, &origin, &remote, moment());
             continue;
         }
-        return finish(desk, &key, found, entry, &action, outcome, reach).await;
+        let ended = finish(desk, &key, found, entry, &action, outcome, reach).await;
+        drop(adoption);
+        return ended;
     }
 
     if desk.sends == Sends::Nothing && matches!(action, Action::Upload(_)) {
         return Ok(left(key, &found));
     }
 
+    let mut alone = None;
     if let Action::Clear(_) = action {
         hold = hold::take(desk, &key, &found.stored).await?;
-        if hold.is_none() {
+        alone = Some(Arc::clone(&desk.adoptions).write_owned().await);
+        if hold.is_none() || !reckon::is_still(desk, &post, &key, &entry, &action).await? {
             desk.grants.done(&key);
             return Ok(again_later(desk, key, &found));
         }
@@ -227,6 +238,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Resul
         }
         None => entry,
     };
+    drop(alone);
     let outcome = match &action {
         Action::Upload(_)
         | Action::LookUp(..)

@@ -59,6 +59,9 @@ pub struct Desk {
     pub departures: Departures,
     /// Bundles whose remote files may be taken away.
     pub grants: Grants,
+    /// Held by whoever takes note that remote files are there, until the ledger says so; alone by whoever writes down that some are to
+    /// be taken away.
+    pub adoptions: Arc<RwLock<()>>,
     /// Remote files that an attempt has taken for its own and not written down yet.
     pub reserved: Reserved,
     /// One permit for each upload that may run at once.
@@ -117,6 +120,7 @@ impl Desk {
             refreshes: Refreshes::default(),
             departures: Departures::default(),
             grants: Grants::default(),
+            adoptions: Arc::default(),
             reserved: Reserved::default(),
             uploads: Arc::new(Semaphore::new(config.patience.uploads)),
             sends: Sends::Everything,

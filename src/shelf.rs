@@ -341,11 +341,15 @@ impl Shelf {
             });
             for (source_file, size) in held.into_iter().flatten() {
                 let (ledger, id) = (self.ledger.clone(), *source_file);
-                let is_ours = blocking(move || ledger.claimed(id)).await.unwrap_or(true);
-                let claim = match is_ours {
-                    true => Claimed::Ours,
-                    false if refuted.contains(source_file) => Claimed::Refuted,
-                    false => Claimed::Nobodys,
+                let known = blocking(move || {
+                    Ok::<_, crate::ledger::Error>((ledger.claimed(id)?, ledger.is_doomed(id)?))
+                });
+                let claim = match known.await.unwrap_or((true, false)) {
+                    // What is about to be taken away is nobody's to rely on.
+                    (_, true) => Claimed::Refuted,
+                    (true, false) => Claimed::Ours,
+                    (false, false) if refuted.contains(source_file) => Claimed::Refuted,
+                    (false, false) => Claimed::Nobodys,
                 };
                 namesakes.push(Namesake {
                     vouched: None,

@@ -8,7 +8,9 @@ use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::desk::{Claim, Desk};
 use crate::file::{Entry, Key};
+use crate::id::SourceFileId;
 use crate::ledger;
+use crate::plan;
 use crate::worker::blocking;
 
 /// Nobody else renames, moves or removes the bundle's remote files, nor renames a directory, until it is dropped.
@@ -32,4 +34,22 @@ pub(super) async fn take(
     let (ledger, key) = (desk.ledger.clone(), key.clone());
     let found = blocking(move || ledger.entry(&key)).await?;
     Ok((found == *expected).then_some(Hold { _claim: claim, _no_renaming: no_renaming }))
+}
+
+/// Whether one of the remote files that are to be taken note of is about to be taken away.
+///
+/// # Errors
+/// What the ledger says.
+pub(super) async fn is_doomed(desk: &Arc<Desk>, claim: &plan::Claim) -> Result<bool, ledger::Error> {
+    let files: Vec<SourceFileId> = claim.parts.iter().flat_map(|(_, files)| files).copied().collect();
+    let ledger = desk.ledger.clone();
+    blocking(move || {
+        for file in files {
+            if ledger.is_doomed(file)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+    .await
 }

@@ -110,6 +110,20 @@ pub(super) fn granted(
     Ok(clearance.filter(|it| is_shown(it.cause, sighting) && desk.grants.take(&errand.key)))
 }
 
+/// Whether a clearance would still take the same: another bundle may have come to use some of it meanwhile.
+pub(super) async fn is_still(
+    desk: &Arc<Desk>,
+    post: &Arc<Post>,
+    key: &Key,
+    entry: &Entry,
+    action: &Action,
+) -> Result<bool, ledger::Error> {
+    let Action::Clear(clearance) = action else { return Ok(true) };
+    let (desk, post, key, entry) = (Arc::clone(desk), Arc::clone(post), key.clone(), entry.clone());
+    let now = blocking(move || of(&desk.ledger, &post.mapping, &key, &entry)).await?;
+    Ok(now.is_some_and(|now| now.files == clearance.files))
+}
+
 /// Whether a look leaves a bundle as it is: at its goal, or known to be gone.
 fn is_idle(action: &Action, entry: &Entry) -> bool {
     match action {

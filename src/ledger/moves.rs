@@ -126,6 +126,18 @@ impl Ledger {
         })
     }
 
+    /// Whether a remote file is about to be taken away.
+    ///
+    /// # Errors
+    /// [`Error`] if the ledger cannot be read.
+    pub fn is_doomed(&self, file: SourceFileId) -> Result<bool, Error> {
+        self.read(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT 1 FROM copy WHERE source_file = ?1 AND role = 'doomed'")?;
+            Ok(statement.exists([file.uuid().into_bytes()])?)
+        })
+    }
+
     /// Whether a remote file is part of an earlier version of another bundle.
     ///
     /// # Errors
