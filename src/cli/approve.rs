@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure};
 use super::paper::Paper;
+use super::render;
 use super::{Global, desk, steer};
 use crate::ambient;
 use crate::config::Config;
@@ -125,8 +126,9 @@ fn removals(
         policy.keep_versions
     ));
     paper.talk(&format!(
-        "now waiting: {} files that are gone, older versions of {} files",
-        pending.gone, pending.replaced
+        "now waiting: {} gone from disk, older versions of {}",
+        render::things(pending.gone, "file", "files"),
+        render::things(pending.replaced, "file", "files")
     ));
     if policy.on_delete == Fate::DeleteWithAssets || policy.on_change == Fate::DeleteWithAssets {
         paper.talk(

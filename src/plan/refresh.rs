@@ -108,7 +108,7 @@ pub fn held(entry: &Entry) -> Option<&Aside> {
 
 fn reason(blast: &Blast, policy: &Policy) -> String {
     let Extent { models, bytes } = blast.extent;
-    let models = if models == 1 { "1 model".to_owned() } else { format!("{models} models") };
+    let models = counted(models);
     let (what, wait) = match blast.others {
         0 => (String::new(), "it has"),
         1 => (" and 1 other file".to_owned(), "they have"),
@@ -127,7 +127,11 @@ fn reason(blast: &Blast, policy: &Policy) -> String {
 /// The limit in words. It stands in the reason, so that a hold under another limit is weighed anew.
 fn limit(policy: &Policy) -> String {
     let Extent { models, bytes } = policy.max_refresh;
-    format!("and the limit is {models} models or {} (`max_refresh`)", size(bytes))
+    format!("and the limit is {} or {} (`max_refresh`)", counted(models), size(bytes))
+}
+
+fn counted(models: u64) -> String {
+    if models == 1 { "1 model".to_owned() } else { format!("{models} models") }
 }
 
 fn size(bytes: u64) -> String {
