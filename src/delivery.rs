@@ -141,9 +141,11 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Resul
     // What the remote folder holds is asked for only where something would be sent, and at most twice: once to know its
     // namesakes, once more after they were found to hold other bytes.
     let mut consulted = None;
-    let (mut hold, mut adoption) = (None, None);
+    let mut hold = None;
     while let Action::Consult | Action::Verify(_) | Action::Relocate(_) = action {
         reach = Reach::Cloud;
+        // Let go with each turn: an upload that follows may take hours.
+        let mut adoption = None;
         let outcome = match &action {
             Action::Verify(claim) => {
                 // Until the ledger says that they are used here, too.
@@ -176,6 +178,7 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Resul
         };
         if let (Outcome::NotRelocated(why), Action::Relocate(relocation)) = (&outcome, &action) {
             tracing::info!(bundle = %key, from = %relocation.from.key, "moved, and sent anew: {why}");
+            hold = None;
             origin = Origin::Nowhere;
             let remote = consulted.clone().unwrap_or(Remote::Unasked);
             action = plan::decide(&entry, &sighting, &post.mapping.policy, &origin, &remote, moment());
@@ -203,8 +206,9 @@ async fn try_step(desk: &Arc<Desk>, errand: Errand, walk: Option<Walk>) -> Resul
 
     let mut alone = None;
     if let Action::Clear(_) = action {
-        hold = hold::take(desk, &key, &found.stored).await?;
-        alone = Some(Arc::clone(&desk.adoptions).write_owned().await);
+        // Whoever verifies may be at it for long, and nothing presses: it is granted again once all is quiet.
+        alone = Arc::clone(&desk.adoptions).try_write_owned().ok();
+        hold = if alone.is_some() { hold::take(desk, &key, &found.stored).await? } else { None };
         if hold.is_none() || !reckon::is_still(desk, &post, &key, &entry, &action).await? {
             desk.grants.done(&key);
             return Ok(again_later(desk, key, &found));
