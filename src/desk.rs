@@ -259,6 +259,13 @@ impl Grants {
         }
     }
 
+    /// Whether a bundle has a grant that nobody has taken.
+    #[must_use]
+    pub fn is_open(&self, key: &Key) -> bool {
+        let grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        grants.get(key).is_some_and(|(_, granted)| *granted == Granted::Open)
+    }
+
     /// Takes the grant of a bundle, if it has one.
     pub fn take(&self, key: &Key) -> bool {
         let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);

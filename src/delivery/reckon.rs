@@ -91,7 +91,7 @@ pub fn reckon(desk: &Desk, post: &Arc<Post>) -> Result<Reckoned, ledger::Error> 
 }
 
 /// What a step may take away now: it has a grant, would leave the bundle as it is otherwise, and sees with its own eyes what the
-/// grant was given for.
+/// grant was given for. One that finds something else there spends the grant: it was for what was so then.
 ///
 /// # Errors
 /// What the ledger says.
@@ -103,11 +103,19 @@ pub(super) fn granted(
     sighting: &Sighting,
     action: &Action,
 ) -> Result<Option<Clearance>, ledger::Error> {
-    if !post.mapping.policy.is_destructive() || !is_idle(action, entry) {
+    let key = &errand.key;
+    if !post.mapping.policy.is_destructive() || !desk.grants.is_open(key) {
         return Ok(None);
     }
-    let clearance = of(&desk.ledger, &post.mapping, &errand.key, entry)?;
-    Ok(clearance.filter(|it| is_shown(it.cause, sighting) && desk.grants.take(&errand.key)))
+    let idle = is_idle(action, entry).then(|| of(&desk.ledger, &post.mapping, key, entry)).transpose()?;
+    if let Some(it) = idle.flatten().filter(|it| is_shown(it.cause, sighting)) {
+        return Ok(desk.grants.take(key).then_some(it));
+    }
+    // Where nothing could be seen nothing is known to be otherwise.
+    if !matches!(sighting, Sighting::Unknown(_)) {
+        desk.grants.done(key);
+    }
+    Ok(None)
 }
 
 /// Whether a clearance would still take the same: another bundle may have come to use some of it meanwhile.

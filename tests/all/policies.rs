@@ -317,6 +317,30 @@ async fn w5_w6_a_grant_is_worth_nothing_while_the_root_is_away() {
     assert_eq!(names(&world), ["part 1.obj"]);
 }
 
+/// The brake counts afresh what goes a second time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_spent_once_its_file_is_back_whatever_it_holds() {
+    let world = with("on_delete = \"delete\"", 2).await;
+    remove(&world, "part 0.obj");
+    world.sync().await;
+    agree(&world).await;
+    let desk = Desk::lay(&world.config(), world.client(), world.ledger(), Meter::default());
+    let key = World::key("part 0.obj");
+    let step = || {
+        let now = ambient::tick();
+        let errand = Errand { key: key.clone(), voucher: Voucher::Scanned, heard: now, noted: now };
+        delivery::step(std::sync::Arc::clone(&desk), errand)
+    };
+    assert_eq!(desk.grants.give(&key, ambient::tick()), IsGiven::Now);
+    world.write("part 0.obj", b"");
+    while step().await.is != State::Held {}
+    remove(&world, "part 0.obj");
+    while step().await.is != State::Deleted {}
+    step().await;
+    assert_eq!(world.requests("DELETE", "/source-files"), 0);
+    assert_eq!(names(&world).len(), 2);
+}
+
 /// Its file turns up elsewhere while its remote file is being deleted: it must not take over what is about to be gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_turns_up_while_its_remote_file_is_deleted_is_sent_anew() {
