@@ -32,7 +32,7 @@ use crate::worker::blocking;
 pub use again::{Rearmed, rearm};
 pub use barred::{Bars, bar};
 pub use consider::{Considered, consider};
-pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told};
+pub use reckon::{Pending, Reckoned, arm, is_armed_in, pending, reckon, told, would_take};
 pub use refresh::{carriers, held_since};
 pub use series::Heir;
 

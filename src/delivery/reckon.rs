@@ -107,7 +107,8 @@ pub(super) fn granted(
     if !post.mapping.policy.is_destructive() || !desk.grants.is_open(key) {
         return Ok(None);
     }
-    let idle = is_idle(action, entry).then(|| of(&desk.ledger, &post.mapping, key, entry)).transpose()?;
+    let idle =
+        is_idle(action, entry).then(|| would_take(&desk.ledger, &post.mapping, key, entry)).transpose()?;
     if let Some(it) = idle.flatten().filter(|it| is_shown(it.cause, sighting)) {
         return Ok(desk.grants.take(key).then_some(it));
     }
@@ -128,7 +129,7 @@ pub(super) async fn is_still(
 ) -> Result<bool, ledger::Error> {
     let Action::Clear(clearance) = action else { return Ok(true) };
     let (desk, post, key, entry) = (Arc::clone(desk), Arc::clone(post), key.clone(), entry.clone());
-    let now = blocking(move || of(&desk.ledger, &post.mapping, &key, &entry)).await?;
+    let now = blocking(move || would_take(&desk.ledger, &post.mapping, &key, &entry)).await?;
     Ok(now.is_some_and(|now| now.files == clearance.files))
 }
 
@@ -173,7 +174,7 @@ fn due(ledger: &Ledger, mapping: &Mapping) -> Result<Vec<(Key, Clearance)>, ledg
     }
     let mut due = Vec::new();
     for key in keys {
-        if let Some(it) = of(ledger, mapping, &key, &ledger.entry(&key)?)? {
+        if let Some(it) = would_take(ledger, mapping, &key, &ledger.entry(&key)?)? {
             due.push((key, it));
         }
     }
@@ -181,7 +182,10 @@ fn due(ledger: &Ledger, mapping: &Mapping) -> Result<Vec<(Key, Clearance)>, ledg
 }
 
 /// What would be taken of one bundle, without what other bundles use too.
-pub(super) fn of(
+///
+/// # Errors
+/// What the ledger says.
+pub fn would_take(
     ledger: &Ledger,
     mapping: &Mapping,
     key: &Key,

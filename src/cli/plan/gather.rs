@@ -15,7 +15,7 @@ use crate::file::{Attempt, Entry, Key, MappingName, RelPath, Sighting, State};
 use crate::ledger::{self, Reader};
 use crate::mapping::Mapping;
 use crate::mapping::format::is_slice;
-use crate::plan::{self, Action, Cause, Origin};
+use crate::plan::{Action, Cause, Origin};
 use crate::survey::{self, Found, Visitor};
 
 /// States that a survey does not bring up while their files stay as they are.
@@ -101,20 +101,7 @@ fn clearances(desk: &Desk, mapping: &Mapping, plans: &Plans) -> Result<(), Failu
     let mut keys = desk.ledger.keys_in_state(&mapping.name, State::Deleted)?;
     keys.extend(desk.ledger.keys_with_replaced(&mapping.name, mapping.policy.keep_versions)?);
     for key in keys {
-        if let Some(mut it) = plan::clearance(&desk.ledger.entry(&key)?, &mapping.policy) {
-            if it.cause == Cause::LeftOver {
-                // It waits for the last who uses it.
-                let mut free = Vec::new();
-                for file in it.files {
-                    if !desk.ledger.is_shared(file, &key)? {
-                        free.push(file);
-                    }
-                }
-                it.files = free;
-            }
-            if it.files.is_empty() {
-                continue;
-            }
+        if let Some(it) = delivery::would_take(&desk.ledger, mapping, &key, &desk.ledger.entry(&key)?)? {
             let files = render::things(it.files.len() as u64, "remote file", "remote files");
             let why = match it.cause {
                 Cause::Gone | Cause::LeftOver => "it is gone from disk",
