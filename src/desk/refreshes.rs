@@ -114,14 +114,11 @@ impl Refreshes {
     #[must_use]
     pub fn of(&self, mapping: &MappingName, of: &Waves, gap: Duration, now: Timestamp) -> Changed {
         self.with(mapping, |shared| {
-            let waves = shared.waves(gap, now).clone();
-            let is_in = |path: &RelPath| waves.get(path).is_some_and(|wave| of.contains(wave));
-            shared
-                .changed
-                .iter()
-                .filter(|(path, _)| is_in(path))
-                .map(|(path, seen)| (path.clone(), *seen))
-                .collect()
+            let waves = shared.waves(gap, now).iter();
+            let paths: Vec<_> =
+                waves.filter(|(_, wave)| of.contains(*wave)).map(|(it, _)| it.clone()).collect();
+            let seen = |path: RelPath| shared.changed.get(&path).map(|seen| (path.clone(), *seen));
+            paths.into_iter().filter_map(seen).collect()
         })
     }
 
