@@ -426,6 +426,7 @@ impl Daemon {
             }
             round::Outcome::Ours(failure) => self.ours(failure),
         }
+        self.note_released(&name);
         for barrier in &mut self.barriers {
             barrier.walked(&name, &job, number, walked);
         }

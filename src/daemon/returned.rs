@@ -11,6 +11,7 @@ use crate::agenda::Reach;
 use crate::ambient;
 use crate::delivery::Ended;
 use crate::file::{Key, MappingName, State};
+use crate::mapping::format::is_dependent;
 use crate::survey::Found;
 use crate::verdict::{Blame, Failure, Verdict};
 
@@ -43,8 +44,12 @@ impl Daemon {
         }
         self.agenda.close(&key, &ended.verdict, ended.reach, now, ambient::dice());
         for also in &ended.also {
-            self.note_found(Found::There(also.clone(), 0));
+            match self.rounds.get_mut(&also.mapping) {
+                Some(round) if is_dependent(&also.path) => round.release(also.clone()),
+                Some(_) | None => self.note_found(Found::There(also.clone(), 0)),
+            }
         }
+        self.note_released(&key.mapping);
         if self.rounds.get(&key.mapping).is_some_and(Round::is_paused) {
             self.agenda.drop_mapping(&key.mapping);
         }
@@ -70,6 +75,14 @@ impl Daemon {
             }
         }
         (self.observer)(&Event::Stepped(ended));
+    }
+
+    /// Notes the files that bundles of a mapping carry no more, unless it is being walked.
+    pub(super) fn note_released(&mut self, mapping: &MappingName) {
+        let released = self.rounds.get_mut(mapping).map(Round::take_released);
+        for key in released.into_iter().flatten() {
+            self.note_found(Found::There(key, 0));
+        }
     }
 
     fn failed(&mut self, key: &Key, failure: Failure) {

@@ -14,7 +14,7 @@ use super::{Event, Mode, Observer};
 use crate::ambient;
 use crate::desk::{Desk, Post};
 use crate::disk::{self, Watcher};
-use crate::file::{MappingName, RelPath};
+use crate::file::{Key, MappingName, RelPath};
 use crate::ledger::{self, Standing};
 use crate::survey::{self, Found, Surveyed};
 use crate::timestamp::Tick;
@@ -53,6 +53,8 @@ pub(super) struct Round {
     wanted: BTreeSet<Job>,
     /// The job that is out, if one is.
     out: Option<Job>,
+    /// Files that a bundle carries no more. Until the walk is over nobody knows whether another one carries them.
+    released: BTreeSet<Key>,
     /// Its file system does not answer.
     silence: Option<Silence>,
     /// How many jobs have begun so far.
@@ -93,6 +95,7 @@ impl Round {
             name: post.mapping.name.clone(),
             wanted: BTreeSet::new(),
             out: None,
+            released: BTreeSet::new(),
             silence: None,
             begun: 0,
             next: ambient::tick().plus(post.mapping.policy.rescan_interval),
@@ -119,7 +122,7 @@ impl Round {
     /// Nothing more is begun until it is resumed.
     pub(super) fn pause(&mut self, observer: &mut Observer) {
         self.pause = Some(Paused);
-        self.wanted.clear();
+        self.give_up();
         self.show(observer);
     }
 
@@ -179,10 +182,25 @@ impl Round {
     /// Nothing more is done for this mapping in a one-shot run.
     pub(super) fn give_up(&mut self) {
         self.wanted.clear();
+        self.released.clear();
     }
 
     pub(super) fn is_idle(&self) -> bool {
+        self.is_walked() && self.released.is_empty()
+    }
+
+    fn is_walked(&self) -> bool {
         self.wanted.is_empty() && self.out.is_none()
+    }
+
+    /// A bundle carries a file no more that is sent by itself only where no other one does.
+    pub(super) fn release(&mut self, file: Key) {
+        self.released.insert(file);
+    }
+
+    /// Those of which it is known by now who carries them.
+    pub(super) fn take_released(&mut self) -> BTreeSet<Key> {
+        if self.is_walked() { std::mem::take(&mut self.released) } else { BTreeSet::new() }
     }
 
     pub(super) fn next_survey(&self) -> Option<Tick> {

@@ -95,3 +95,27 @@ async fn a_survey_that_is_due_while_as_many_as_may_are_out_does_not_keep_the_loo
     while daemon.jobs.join_next().await.is_some() {}
     assert_eq!(daemon.next_wake(None), Some(Duration::ZERO));
 }
+
+/// A renamed model was gone before the walk came to its new place: its textures were sent by themselves now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_a_bundle_carries_no_more_waits_until_the_walk_tells_who_else_carries_it() {
+    let (_dir, _emulator, config, client) = studio(&[]).await;
+    let ledger = Ledger::open(&config.state_dir).unwrap();
+    let desk = Desk::lay(&config, client, ledger, Meter::default());
+    let (found, _findings) = mpsc::channel(FINDINGS);
+    let mut daemon = Daemon::new(desk, Mode::Watch, None, found, Box::new(|_| {}));
+    let name = MappingName::new("studio");
+    let texture = Key::new(name.clone(), RelPath::from_bytes(b"wood.png").unwrap());
+    let round = daemon.rounds.get_mut(&name).unwrap();
+    round.want(Job::survey(RelPath::root()));
+    round.release(texture.clone());
+    daemon.note_released(&name);
+    assert!(!daemon.agenda.contains(&texture), "the tree is to be walked");
+    daemon.begin();
+    daemon.note_released(&name);
+    assert!(!daemon.agenda.contains(&texture), "the tree is being walked");
+    let job = daemon.jobs.join_next().await.unwrap();
+    daemon.job_ended(job);
+    assert!(daemon.agenda.contains(&texture));
+    assert!(!daemon.is_quiet());
+}
